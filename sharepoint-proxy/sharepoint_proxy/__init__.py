@@ -1,0 +1,1 @@
+"""sharepoint-proxy: MinIO's bucket events become files in a SharePoint document library."""

@@ -1,0 +1,95 @@
+"""Every error of the package, and what each asks of whoever catches it.
+
+    ProxyError
+    ├── ConfigError            the start is refused; lists every problem at once          exit code 2
+    ├── BadEventError          a request body in which no event can be found              answer 400
+    ├── JournalError           the journal cannot be written or read                      answer 503
+    ├── PermanentError         trying again cannot help: the key is parked with this text
+    │   ├── NameRefusedError   the key has no acceptable name in SharePoint
+    │   └── OccupiedError      another key's file or folder holds the place (`by`)
+    └── TransientError         trying again may help (`retry_after`, in seconds, when the other side named a time)
+        ├── ThrottledError     Graph asked for a pause; does not count as an attempt
+        ├── LockedError        the file is open in Office or checked out: tried for hours
+        ├── BusyError          another worker of ours holds the path; does not count as an attempt
+        ├── StoppingError      the service is stopping; does not count as an attempt
+        └── SourceChangedError the object changed while it was read: look again at once
+
+The texts reach logs, answers and pages: they never hold a token, a secret or an upload URL.
+"""
+
+from collections.abc import Sequence
+
+
+class ProxyError(Exception):
+    """The root of the package's errors."""
+
+
+class ConfigError(ProxyError):
+    """The settings cannot be used; `problems` holds one sentence a problem."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class BadEventError(ProxyError):
+    """A body that no event sender could have meant; the text tells a person what is wrong with it."""
+
+
+class JournalError(ProxyError):
+    """The journal's file cannot be written or read just now."""
+
+
+class PermanentError(ProxyError):
+    """Trying again cannot help until somebody changes something."""
+
+
+class NameRefusedError(PermanentError):
+    """The key cannot be given a name that SharePoint accepts."""
+
+
+class OccupiedError(PermanentError):
+    """The place in SharePoint belongs to the key `by` ("bucket/key"); never overwritten."""
+
+    def __init__(self, message: str, *, by: str | None = None) -> None:
+        super().__init__(message)
+        self.by = by
+
+
+class TransientError(ProxyError):
+    """Trying again may help, after `retry_after` seconds if the other side named a time."""
+
+    counts_as_attempt = True
+
+    def __init__(self, message: str, *, retry_after: float | None = None, status: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.status = status
+
+
+class ThrottledError(TransientError):
+    """Graph answered 429, or 503 with a Retry-After."""
+
+    counts_as_attempt = False
+
+
+class LockedError(TransientError):
+    """SharePoint answered 423: somebody holds the file open."""
+
+
+class BusyError(TransientError):
+    """Another worker holds this path or its folder for a moment."""
+
+    counts_as_attempt = False
+
+
+class StoppingError(TransientError):
+    """The service is stopping; the work goes on after the next start."""
+
+    counts_as_attempt = False
+
+
+class SourceChangedError(TransientError):
+    """The object was replaced or removed while it was read."""
+
+    counts_as_attempt = False
