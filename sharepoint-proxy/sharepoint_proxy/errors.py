@@ -41,7 +41,11 @@ class JournalError(ProxyError):
 
 
 class PermanentError(ProxyError):
-    """Trying again cannot help until somebody changes something."""
+    """Trying again cannot help until somebody changes something; `status` is the answer that said so, if one did."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class NameRefusedError(PermanentError):

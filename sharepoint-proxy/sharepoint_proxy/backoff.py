@@ -1,0 +1,73 @@
+"""How long to wait: between tries of one key, and for everybody when Graph asks for a pause."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+FIRST_SECONDS = 1.0
+LONGEST_SECONDS = 1800.0
+PAUSE_WITHOUT_ADVICE_SECONDS = 10.0
+LONGEST_PAUSE_SECONDS = 3600.0
+
+
+def delay(attempt: int, *, spread: Callable[[], float] = random.random) -> float:
+    """Seconds before try number ATTEMPT + 1: doubling, capped, between half and the whole of it at random."""
+    ceiling = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(attempt - 1, 30))
+    return float(ceiling * (0.5 + 0.5 * spread()))
+
+
+def retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
+    """The seconds that a Retry-After header names, or None when it is missing or cannot be read.
+
+    Graph writes whole seconds, decimals ("2.128") and, as HTTP allows, dates.
+    """
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = _seconds_until(value, now or datetime.now(UTC))
+    return min(max(seconds, 0.0), LONGEST_PAUSE_SECONDS) if seconds == seconds else None  # noqa: PLR0124 - NaN is unlike itself
+
+
+def _seconds_until(date: str, now: datetime) -> float:
+    try:
+        return (parsedate_to_datetime(date) - now).total_seconds()
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+class Pause:
+    """The pause that Graph asked for, kept by every thread of the process: the longest one asked for counts."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._until = 0.0
+        self._changed = threading.Condition()
+        self._stopping = False
+
+    def ask(self, seconds: float) -> None:
+        """Let no request leave for SECONDS from now."""
+        with self._changed:
+            self._until = max(self._until, self._clock() + seconds)
+
+    def remaining(self) -> float:
+        """Seconds until requests may leave again; 0 when they may now."""
+        with self._changed:
+            return max(0.0, self._until - self._clock())
+
+    def wait(self) -> bool:
+        """Sleep until requests may leave; False when the service is stopping instead."""
+        with self._changed:
+            while not self._stopping and (left := self._until - self._clock()) > 0:
+                self._changed.wait(left)
+            return not self._stopping
+
+    def stop(self) -> None:
+        """Wake every sleeper: the service is stopping."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()

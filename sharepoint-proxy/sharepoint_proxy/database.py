@@ -1,0 +1,139 @@
+"""One SQLite file: transactions that are on disk when they return, shared by threads that write at the same moment.
+
+A write waits for the disk, so writers queue up: whoever gets the lock commits everything that waits, in one transaction with
+one fsync. A single writer pays one fsync, a hundred at once share it.
+"""
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from sharepoint_proxy.errors import JournalError
+
+T = TypeVar("T")
+
+Cursor = sqlite3.Cursor
+Row = sqlite3.Row
+
+_BUSY_SECONDS = 10.0
+
+
+class _Ticket(Generic[T]):
+    """An operation in the queue of writers, and what came of it."""
+
+    def __init__(self, operation: Callable[[Cursor], T], *, durable: bool) -> None:
+        self.operation = operation
+        self.durable = durable
+        self.done = False
+        self._result: T | None = None
+        self._error: Exception | None = None
+
+    def run(self, cursor: Cursor) -> None:
+        """Run the operation; its own error undoes only its own work, not that of the others in the transaction."""
+        cursor.execute("SAVEPOINT one")
+        try:
+            self._result = self.operation(cursor)
+        except Exception as error:  # noqa: BLE001 - handed to the caller by `result`
+            cursor.execute("ROLLBACK TO one")
+            self._error = error
+        cursor.execute("RELEASE one")
+
+    def fail(self, error: Exception) -> None:
+        self._error = error
+
+    def result(self) -> T:
+        if isinstance(self._error, sqlite3.Error):
+            raise JournalError(f"The journal cannot be written: {self._error}.") from self._error
+        if self._error is not None:
+            raise self._error
+        return self._result  # type: ignore[return-value] # None only where the operation returned None
+
+
+class Database:
+    """A SQLite database in WAL mode at PATH, readable by its owner only.
+
+    Raises JournalError from every method when the file cannot be read or written.
+    """
+
+    def __init__(self, path: Path, *, schema: str) -> None:
+        self._queue: deque[_Ticket[Any]] = deque()
+        self._writing = threading.Lock()
+        self._reading = threading.Lock()
+        with _translated():
+            _create_private(path)
+            self._writer = _connect(path)
+            self._writer.execute("PRAGMA journal_mode=WAL")
+            self._writer.executescript(schema)
+            self._reader = _connect(path)
+            self._reader.execute("PRAGMA query_only=ON")
+
+    def write(self, operation: Callable[[Cursor], T], *, durable: bool = True) -> T:
+        """Run OPERATION in a transaction and return its result once that is committed, and if DURABLE, synced to the disk."""
+        ticket = _Ticket(operation, durable=durable)
+        self._queue.append(ticket)
+        with self._writing:
+            if not ticket.done:
+                self._commit_everything_queued()
+        return ticket.result()
+
+    def read(self, sql: str, parameters: tuple[object, ...] = ()) -> list[Row]:
+        """The rows that SQL selects; sees every write that has returned."""
+        with self._reading, _translated():
+            return self._reader.execute(sql, parameters).fetchall()
+
+    def close(self) -> None:
+        """Close the file; the last writer also empties the write-ahead log into it."""
+        with self._writing, self._reading:
+            self._reader.close()
+            self._writer.close()
+
+    def _commit_everything_queued(self) -> None:
+        batch: list[_Ticket[Any]] = []
+        while self._queue:
+            batch.append(self._queue.popleft())
+        try:
+            self._run_in_one_transaction(batch)
+        except sqlite3.Error as error:
+            self._roll_back()
+            for ticket in batch:
+                ticket.fail(error)
+        for ticket in batch:
+            ticket.done = True
+
+    def _run_in_one_transaction(self, batch: list[_Ticket[Any]]) -> None:
+        # FULL syncs the write-ahead log at each commit; NORMAL leaves it to the system, which survives a killed process.
+        durable = any(ticket.durable for ticket in batch)
+        self._writer.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        cursor = self._writer.execute("BEGIN IMMEDIATE")
+        for ticket in batch:
+            ticket.run(cursor)
+        self._writer.execute("COMMIT")
+
+    def _roll_back(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._writer.execute("ROLLBACK")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _create_private(path: Path) -> None:
+    """Make the file with mode 0600, which SQLite then gives to its -wal and -shm files too: it holds upload URLs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise JournalError(f"The journal cannot be opened or read: {error}.") from error

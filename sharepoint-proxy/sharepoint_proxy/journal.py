@@ -1,0 +1,362 @@
+"""The journal and the ledger: what has still to be looked at, and what was last put where.
+
+`changes` holds one row per (bucket, key) that may differ from SharePoint, and nothing else: a settled row is removed, so that
+claiming costs the same with ten rows and with a million. `uploads` holds the intent of each write that has begun; `ledger`
+what is in the library by our hand. One transaction settles a key in all three.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from sharepoint_proxy.errors import OccupiedError
+from sharepoint_proxy.events import SESSION_ABOVE_BYTES, Kind, ObjectEvent
+from sharepoint_proxy.records import Counts, Job, LedgerEntry, Outcome, State, Upload
+
+T = TypeVar("T")
+
+KEPT_REJECTIONS = 1000
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS counter (generation INTEGER NOT NULL);
+INSERT INTO counter SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM counter);
+
+CREATE TABLE IF NOT EXISTS changes (
+    bucket TEXT NOT NULL, key TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    working INTEGER NOT NULL DEFAULT 0,
+    event TEXT NOT NULL,
+    large INTEGER NOT NULL,
+    marked_at REAL NOT NULL,
+    due_at REAL NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT '',
+    status INTEGER,
+    blocked_by TEXT,
+    PRIMARY KEY (bucket, key)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS changes_due ON changes (large, due_at) WHERE state = 'waiting' AND working = 0;
+CREATE INDEX IF NOT EXISTS changes_working ON changes (working) WHERE working = 1;
+CREATE INDEX IF NOT EXISTS changes_blocked ON changes (blocked_by) WHERE blocked_by IS NOT NULL;
+
+CREATE TABLE IF NOT EXISTS uploads (
+    bucket TEXT NOT NULL, key TEXT NOT NULL,
+    path TEXT NOT NULL, path_key TEXT NOT NULL,
+    etag TEXT NOT NULL, size INTEGER NOT NULL,
+    session_url TEXT,
+    PRIMARY KEY (bucket, key)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS uploads_path ON uploads (path_key);
+
+CREATE TABLE IF NOT EXISTS ledger (
+    bucket TEXT NOT NULL, key TEXT NOT NULL,
+    path TEXT NOT NULL, path_key TEXT NOT NULL,
+    item_id TEXT NOT NULL,
+    size INTEGER NOT NULL, etag TEXT NOT NULL, quickxor TEXT,
+    is_folder INTEGER NOT NULL, made INTEGER NOT NULL,
+    mirrored_at REAL NOT NULL,
+    PRIMARY KEY (bucket, key)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS ledger_path ON ledger (path_key);
+
+CREATE TABLE IF NOT EXISTS rejected (at REAL NOT NULL, reason TEXT NOT NULL, body BLOB NOT NULL);
+"""
+
+_MARK = """
+INSERT INTO changes (bucket, key, generation, state, event, large, marked_at, due_at) VALUES (?, ?, ?, 'waiting', ?, ?, ?, ?)
+ON CONFLICT (bucket, key) DO UPDATE SET
+    generation = excluded.generation, state = 'waiting', event = excluded.event, large = excluded.large,
+    marked_at = CASE state WHEN 'parked' THEN excluded.marked_at ELSE marked_at END,
+    due_at = excluded.due_at, attempts = 0, reason = '', status = NULL, blocked_by = NULL
+"""
+
+_DUE = """
+SELECT changes.*, uploads.path, uploads.etag, uploads.size, uploads.session_url
+FROM changes LEFT JOIN uploads USING (bucket, key)
+WHERE state = 'waiting' AND working = 0 AND large = ? AND due_at <= ? ORDER BY due_at LIMIT ?
+"""
+
+_NEXT_DUE = "SELECT MIN(due_at) AS due FROM changes WHERE state = 'waiting' AND working = 0 AND large = ?"
+
+_PUT_ENTRY = "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+# Who else has this very place, a file where one of our folders must be, or anything beneath where our file must be.
+# Each part finds its rows by an index; one query over both tables together would read them whole.
+_OCCUPANT = " UNION ALL ".join(
+    f"""
+    SELECT bucket, key FROM {table} WHERE path_key = :place AND NOT ({is_folder} AND :is_folder)
+    UNION ALL
+    SELECT bucket, key FROM {table} WHERE path_key IN (SELECT value FROM json_each(:parents)) AND NOT {is_folder}
+    UNION ALL
+    SELECT bucket, key FROM {table} WHERE NOT :is_folder AND path_key > :place || '/' AND path_key < :place || '0'
+    """  # noqa: S608 - the two table names below are all that is put in
+    for table, is_folder in (("ledger", "is_folder"), ("uploads", "0"))
+)
+
+_FOLDERS_MADE_ABOVE = """
+SELECT bucket, key FROM ledger WHERE path_key IN (SELECT value FROM json_each(:parents)) AND is_folder AND made
+"""
+
+
+class Database(Protocol):
+    """Where the rows live: SQLite, whose cursors and rows are untyped."""
+
+    def write(self, operation: Callable[[Any], T], *, durable: bool = True) -> T:
+        """Run OPERATION in a transaction; returns once it is committed and, if DURABLE, synced."""
+
+    def read(self, sql: str, parameters: tuple[object, ...] = ()) -> list[Any]:
+        """The rows that SQL selects."""
+
+
+class Journal:
+    """All rows of one service. Every method raises JournalError when the file cannot be written or read.
+
+    PLACE_OF gives the comparison key of a library path: equal where SharePoint sees one place. CLOCK is in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        place_of: Callable[[str], str],
+        delete_grace_seconds: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._place_of = place_of
+        self._delete_grace_seconds = delete_grace_seconds
+        self._clock = clock
+
+    def recover(self) -> None:
+        """Give back what a process that died was working on; call it once, before the first claim."""
+        self._database.write(lambda cursor: cursor.execute("UPDATE changes SET working = 0 WHERE working = 1"))
+
+    def mark(self, events: Sequence[ObjectEvent]) -> list[int]:
+        """Record that these keys must be looked at; their generations, in order, once they are on disk."""
+
+        def operation(cursor: Any) -> list[int]:
+            return [self._mark(cursor, event) for event in events]
+
+        return self._database.write(operation) if events else []
+
+    def reject(self, reasons: Sequence[str], *, body: bytes) -> None:
+        """Keep a body of which something could not be used, with the reasons; the newest thousand are kept."""
+
+        def operation(cursor: Any) -> None:
+            now = self._clock()
+            cursor.executemany("INSERT INTO rejected VALUES (?, ?, ?)", [(now, reason, body) for reason in reasons])
+            cursor.execute(
+                "DELETE FROM rejected WHERE rowid <= (SELECT MAX(rowid) FROM rejected) - ?", (KEPT_REJECTIONS,)
+            )
+
+        self._database.write(operation)
+
+    def claim(self, *, places: int, large_places: int) -> list[Job]:
+        """Take at most PLACES keys that are due, the longest due first, of which LARGE_PLACES may need an upload session.
+
+        A claimed key is nobody else's until it is settled or `recover` gives it back.
+        """
+
+        def operation(cursor: Any) -> list[Job]:
+            now = self._clock()
+            due = [
+                row
+                for large, limit in ((0, places), (1, min(places, large_places)))
+                for row in cursor.execute(_DUE, (large, now, limit)).fetchall()
+            ]
+            taken = sorted(due, key=lambda row: row["due_at"])[:places]
+            cursor.executemany(
+                "UPDATE changes SET working = 1 WHERE bucket = ? AND key = ?",
+                [(row["bucket"], row["key"]) for row in taken],
+            )
+            return [_job(row) for row in taken]
+
+        return self._database.write(operation, durable=False)
+
+    def seconds_until_due(self, *, large_places: int) -> float | None:
+        """How long until `claim` would find something: 0 when it would now, None when nothing waits."""
+        kinds = (0, 1) if large_places else (0,)
+        due = [row["due"] for large in kinds for row in self._database.read(_NEXT_DUE, (large,))]
+        waiting = [moment for moment in due if moment is not None]
+        return max(0.0, min(waiting) - self._clock()) if waiting else None
+
+    def begin(self, job: Job, upload: Upload) -> None:
+        """Put the intent to write UPLOAD on disk; OccupiedError when another key holds its place, or one above or below it."""
+
+        def operation(cursor: Any) -> None:
+            self._refuse_if_occupied(cursor, job, upload.path, is_folder=False)
+            cursor.execute(
+                "INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (job.bucket, job.key, upload.path, self._place_of(upload.path), upload.etag, upload.size, None),
+            )
+
+        self._database.write(operation)
+
+    def refuse_if_occupied(self, job: Job, path: str, *, is_folder: bool) -> None:
+        """OccupiedError when another key holds PATH, or a file one above it, or (for a file) anything below it."""
+        self._database.write(
+            lambda cursor: self._refuse_if_occupied(cursor, job, path, is_folder=is_folder), durable=False
+        )
+
+    def note_session(self, job: Job, session_url: str | None) -> None:
+        """Keep the upload session's URL, so that a later try goes on where this one ended."""
+        statement = "UPDATE uploads SET session_url = ? WHERE bucket = ? AND key = ?"
+        self._database.write(lambda cursor: cursor.execute(statement, (session_url, job.bucket, job.key)))
+
+    def settle(self, job: Job, outcome: Outcome) -> None:
+        """Write down what came of JOB. If an event came in since it was claimed, the key waits for another look."""
+
+        def operation(cursor: Any) -> None:
+            if outcome.forget:
+                self._look_at_folders_above(cursor, job)
+            self._write_ledger(cursor, job, outcome)
+            if outcome.state is State.SETTLED:
+                self._finish(cursor, job)
+                self._free_blocked(cursor, job.name)
+                return
+            self._keep(cursor, job, outcome)
+            if outcome.blocked_by is not None and not _holds_a_place(cursor, outcome.blocked_by):
+                self._free_blocked(cursor, outcome.blocked_by)
+
+        self._database.write(operation)
+
+    def entry(self, bucket: str, key: str) -> LedgerEntry | None:
+        """What the ledger holds of a key."""
+        rows = self._database.read("SELECT * FROM ledger WHERE bucket = ? AND key = ?", (bucket, key))
+        return _entry(rows[0]) if rows else None
+
+    def counts(self) -> Counts:
+        """How many rows there are in each state."""
+        rows = self._database.read(
+            "SELECT state, working, COUNT(*) AS rows, MIN(marked_at) AS oldest FROM changes GROUP BY state, working"
+        )
+        sizes = {(row["state"], row["working"]): row["rows"] for row in rows}
+        oldest = [row["oldest"] for row in rows if row["state"] == State.WAITING]
+        return Counts(
+            waiting=sizes.get((State.WAITING, 0), 0),
+            working=sum(count for (_, working), count in sizes.items() if working),
+            parked=sizes.get((State.PARKED, 0), 0),
+            oldest_marked_at=min(oldest, default=None),
+        )
+
+    def _mark(self, cursor: Any, event: ObjectEvent) -> int:
+        now = self._clock()
+        grace = self._delete_grace_seconds if event.kind is Kind.REMOVED else 0.0
+        large = (event.size or 0) > SESSION_ABOVE_BYTES
+        generation = _next_generation(cursor)
+        cursor.execute(_MARK, (event.bucket, event.key, generation, event.name, large, now, now + grace))
+        return generation
+
+    def _refuse_if_occupied(self, cursor: Any, job: Job, path: str, *, is_folder: bool) -> None:
+        place = self._place_of(path)
+        question = {"place": place, "parents": _parents(place), "is_folder": is_folder}
+        rows = cursor.execute(_OCCUPANT, question).fetchall()
+        others = [row for row in rows if (row["bucket"], row["key"]) != (job.bucket, job.key)]
+        if others:
+            by = f"{others[0]['bucket']}/{others[0]['key']}"
+            raise OccupiedError(f"The place {path} in SharePoint belongs to the object {by}.", by=by)
+
+    def _look_at_folders_above(self, cursor: Any, job: Job) -> None:
+        """Mark the folders that the mirror made above a key that is gone: they may be empty now."""
+        rows = cursor.execute(
+            "SELECT path_key FROM ledger WHERE bucket = ? AND key = ?", (job.bucket, job.key)
+        ).fetchall()
+        for row in rows:
+            above = cursor.execute(_FOLDERS_MADE_ABOVE, {"parents": _parents(row["path_key"])}).fetchall()
+            for folder in above:
+                event = ObjectEvent(bucket=folder["bucket"], key=folder["key"], name="emptied", kind=Kind.OTHER)
+                self._mark(cursor, event)
+
+    def _write_ledger(self, cursor: Any, job: Job, outcome: Outcome) -> None:
+        if outcome.forget:
+            cursor.execute("DELETE FROM ledger WHERE bucket = ? AND key = ?", (job.bucket, job.key))
+        if (entry := outcome.entry) is not None:
+            place = self._place_of(entry.path)
+            identity = (
+                entry.bucket,
+                entry.key,
+                entry.path,
+                place,
+                entry.item_id,
+                entry.size,
+                entry.etag,
+                entry.quickxor,
+            )
+            cursor.execute(_PUT_ENTRY, (*identity, entry.is_folder, entry.made, self._clock()))
+
+    def _finish(self, cursor: Any, job: Job) -> None:
+        name = (job.bucket, job.key)
+        cursor.execute("DELETE FROM uploads WHERE bucket = ? AND key = ?", name)
+        cursor.execute("DELETE FROM changes WHERE bucket = ? AND key = ? AND generation = ?", (*name, job.generation))
+        cursor.execute("UPDATE changes SET working = 0 WHERE bucket = ? AND key = ?", name)
+
+    def _keep(self, cursor: Any, job: Job, outcome: Outcome) -> None:
+        name = (job.bucket, job.key)
+        cursor.execute("UPDATE changes SET working = 0 WHERE bucket = ? AND key = ?", name)
+        if outcome.untouched:
+            cursor.execute("DELETE FROM uploads WHERE bucket = ? AND key = ? AND session_url IS NULL", name)
+        large = job.large if outcome.large is None else outcome.large
+        due_at = self._clock() + outcome.delay
+        values = (outcome.state, outcome.reason, outcome.status, outcome.blocked_by, large, due_at)
+        cursor.execute(
+            "UPDATE changes SET state = ?, reason = ?, status = ?, blocked_by = ?, large = ?, due_at = ?, attempts = attempts + ?"
+            " WHERE bucket = ? AND key = ? AND generation = ?",
+            (*values, int(outcome.counts_as_attempt), *name, job.generation),
+        )
+
+    def _free_blocked(self, cursor: Any, name: str) -> None:
+        """Keys that were parked because the object NAME held their place are looked at again."""
+        cursor.execute(
+            "UPDATE changes SET state = 'waiting', due_at = ?, attempts = 0, blocked_by = NULL WHERE blocked_by = ?",
+            (self._clock(), name),
+        )
+
+
+def _parents(place: str) -> str:
+    """The places of all folders above PLACE, as a JSON list for `json_each`."""
+    return json.dumps([place[:end] for end, character in enumerate(place) if character == "/"])
+
+
+def _holds_a_place(cursor: Any, name: str) -> bool:
+    """False when the object that blocked another one went away between the refusal and its being written down."""
+    parts = name.split("/", 1)
+    tables = ("ledger", "uploads")
+    query = "SELECT 1 FROM {} WHERE bucket = ? AND key = ?"
+    return any(cursor.execute(query.format(table), parts).fetchone() for table in tables)
+
+
+def _next_generation(cursor: Any) -> int:
+    row = cursor.execute("UPDATE counter SET generation = generation + 1 RETURNING generation").fetchone()
+    return int(row["generation"])
+
+
+def _job(row: Any) -> Job:
+    return Job(
+        bucket=row["bucket"],
+        key=row["key"],
+        generation=row["generation"],
+        attempts=row["attempts"],
+        event=row["event"],
+        large=bool(row["large"]),
+        upload=None if row["path"] is None else _upload(row),
+    )
+
+
+def _upload(row: Any) -> Upload:
+    return Upload(path=row["path"], etag=row["etag"], size=row["size"], session_url=row["session_url"])
+
+
+def _entry(row: Any) -> LedgerEntry:
+    return LedgerEntry(
+        bucket=row["bucket"],
+        key=row["key"],
+        path=row["path"],
+        item_id=row["item_id"],
+        size=row["size"],
+        etag=row["etag"],
+        quickxor=row["quickxor"],
+        is_folder=bool(row["is_folder"]),
+        made=bool(row["made"]),
+    )

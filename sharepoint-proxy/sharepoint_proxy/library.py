@@ -1,0 +1,192 @@
+"""The document library: finds it, and reads, writes and removes its items with the fewest Graph calls."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Protocol
+from urllib.parse import quote, unquote, urlsplit
+
+from sharepoint_proxy.errors import NameRefusedError, PermanentError, TransientError
+from sharepoint_proxy.records import Answer, DriveItem
+
+_MAX_PATH_CHARACTERS = 400
+
+
+class Body(Protocol):
+    """A request body of known length in bytes."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[bytes]: ...
+
+
+class Graph(Protocol):
+    """Makes calls to Graph."""
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Mapping[str, Any] | None = None,
+        body: Body | None = None,
+        headers: Mapping[str, str] | None = None,
+        accept: Collection[int] = ...,
+    ) -> Answer:
+        """The answer if its status is in ACCEPT; raises otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drive:
+    """A document library: `id` for Graph, `name` as people see it, `url_path` as its address has it ("/sites/team/Shared Documents")."""
+
+    id: str
+    name: str
+    url_path: str
+
+
+def find_drive(graph: Graph, *, site_host: str, site_relative_path: str, library: str | None) -> Drive:
+    """The library by its display name or its URL name, any case; the site's default library when LIBRARY is None.
+
+    Raises PermanentError that lists the libraries there are. The display name can be renamed and is translated in each tenant;
+    the URL name ("Shared Documents") stays.
+    """
+    address = f"{site_host}:{quote(site_relative_path)}" if site_relative_path.strip("/") else site_host
+    site = graph.call("GET", f"/sites/{address}").body
+    if library is None:
+        return _drive(graph.call("GET", f"/sites/{site['id']}/drive").body)
+    drives = [_drive(drive) for drive in _pages(graph, f"/sites/{site['id']}/drives")]
+    for drive in drives:
+        if library.casefold() in {drive.name.casefold(), _url_name(drive).casefold()}:
+            return drive
+    there = ", ".join(f'"{drive.name}" (URL name "{_url_name(drive)}")' for drive in drives) or "none"
+    raise PermanentError(f'The site has no library "{library}". Set DOCUMENT_LIBRARY to one of those it has: {there}.')
+
+
+class Library:
+    """The items of one drive. Paths are relative to its root, segments joined by "/", names already fit for SharePoint."""
+
+    def __init__(self, graph: Graph, drive: Drive) -> None:
+        self._graph = graph
+        self._drive = drive
+
+    def refuse_if_too_long(self, path: str) -> None:
+        """NameRefusedError when the whole path has over 400 characters: SharePoint counts the site and library too."""
+        length = len(f"{self._drive.url_path}/{path}".encode("utf-16-le")) // 2
+        if length > _MAX_PATH_CHARACTERS:
+            raise NameRefusedError(
+                f"The path in SharePoint would have {length} characters with site and library; {_MAX_PATH_CHARACTERS} are allowed."
+            )
+
+    def put(self, path: str, body: Body) -> DriveItem:
+        """Write a whole file in one call, which also makes the folders above it and replaces what is there."""
+        answer = self._graph.call(
+            "PUT",
+            f"{self._at(path)}/content",
+            body=body,
+            headers={"Content-Type": "application/octet-stream"},
+            accept=(HTTPStatus.OK, HTTPStatus.CREATED),
+        )
+        return DriveItem.read(answer.body)
+
+    def set_modified(self, item_id: str, modified: datetime) -> None:
+        """Show MODIFIED as the file's date."""
+        self._graph.call("PATCH", f"{self._items()}/{item_id}", json={"fileSystemInfo": _file_system_info(modified)})
+
+    def create_session(self, path: str, modified: datetime) -> str:
+        """The URL, a secret, of a new upload session for PATH; the folders above it are made first if they are missing.
+
+        SharePoint keeps one session per target: while another one lives the answer is 409, raised as TransientError.
+        """
+        wanted = {"@microsoft.graph.conflictBehavior": "replace", "fileSystemInfo": _file_system_info(modified)}
+        parent = path.rpartition("/")[0]
+        for may_lack_parent in (bool(parent), False):
+            answer = self._graph.call(
+                "POST",
+                f"{self._at(path)}/createUploadSession",
+                json={"item": wanted},
+                accept=(HTTPStatus.OK, HTTPStatus.NOT_FOUND) if may_lack_parent else (HTTPStatus.OK,),
+            )
+            if answer.status == HTTPStatus.OK:
+                return str(answer.body["uploadUrl"])
+            self.make_folder(parent)
+        raise AssertionError("unreachable: the second answer is 200 or raises")
+
+    def find(self, path: str) -> DriveItem | None:
+        """The item at PATH, or None."""
+        answer = self._graph.call("GET", self._at(path).removesuffix(":"), accept=(HTTPStatus.OK, HTTPStatus.NOT_FOUND))
+        return DriveItem.read(answer.body) if answer.status == HTTPStatus.OK else None
+
+    def get(self, item_id: str) -> DriveItem | None:
+        """The item of this id, wherever it is by now, or None."""
+        answer = self._graph.call("GET", f"{self._items()}/{item_id}", accept=(HTTPStatus.OK, HTTPStatus.NOT_FOUND))
+        return DriveItem.read(answer.body) if answer.status == HTTPStatus.OK else None
+
+    def delete(self, item_id: str, *, etag: str | None = None) -> bool:
+        """Send the item to the recycle bin; False when it was not there any more. With ETAG only if it is unchanged."""
+        answer = self._graph.call(
+            "DELETE",
+            f"{self._items()}/{item_id}",
+            headers={"If-Match": etag} if etag else None,
+            accept=(HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND),
+        )
+        return answer.status == HTTPStatus.NO_CONTENT
+
+    def make_folder(self, path: str) -> tuple[DriveItem, bool]:
+        """The folder at PATH, and whether this call made it; those above it are made level by level when missing."""
+        parent, _, name = path.rpartition("/")
+        children = f"{self._at(parent) if parent else self._root()}/children"
+        wanted = {"name": name, "folder": {}, "@microsoft.graph.conflictBehavior": "fail"}
+        for may_lack_parent in (bool(parent), False):
+            accept = {HTTPStatus.CREATED, HTTPStatus.CONFLICT} | ({HTTPStatus.NOT_FOUND} if may_lack_parent else set())
+            answer = self._graph.call("POST", children, json=wanted, accept=accept)
+            if answer.status != HTTPStatus.NOT_FOUND:
+                break
+            self.make_folder(parent)
+        if answer.status == HTTPStatus.CREATED:
+            return DriveItem.read(answer.body), True
+        return self._existing_folder(path), False
+
+    def _existing_folder(self, path: str) -> DriveItem:
+        """The folder that made the creation end in 409, ours or another worker's."""
+        item = self.find(path)
+        if item is None:
+            raise TransientError(f"SharePoint says that {path} exists, and that it does not.")
+        if not item.is_folder:
+            raise PermanentError(f"A file stands in SharePoint where the folder {path} must be.")
+        return item
+
+    def _root(self) -> str:
+        return f"/drives/{self._drive.id}/root"
+
+    def _items(self) -> str:
+        return f"/drives/{self._drive.id}/items"
+
+    def _at(self, path: str) -> str:
+        """PATH in Graph's addressing, ready for a segment to follow; "/" stays literal, all else is encoded by segment."""
+        return f"{self._root()}:/{'/'.join(quote(segment, safe='') for segment in path.split('/'))}:"
+
+
+def _file_system_info(modified: datetime) -> dict[str, str]:
+    """The dates that people see, at SharePoint's resolution of one second."""
+    moment = modified.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"createdDateTime": moment, "lastModifiedDateTime": moment}
+
+
+def _drive(body: Mapping[str, Any]) -> Drive:
+    return Drive(
+        id=str(body["id"]), name=str(body.get("name", "")), url_path=unquote(urlsplit(str(body.get("webUrl", ""))).path)
+    )
+
+
+def _url_name(drive: Drive) -> str:
+    return drive.url_path.rstrip("/").rpartition("/")[2]
+
+
+def _pages(graph: Graph, path: str) -> Iterator[dict[str, Any]]:
+    """All values of a paged collection; the link to the next page is followed as it is."""
+    following: str | None = path
+    while following:
+        body = graph.call("GET", following).body
+        yield from body.get("value", [])
+        following = body.get("@odata.nextLink")

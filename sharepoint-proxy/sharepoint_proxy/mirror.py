@@ -1,0 +1,303 @@
+"""Makes SharePoint agree with MinIO about one key: looks at both, decides, acts once.
+
+An event only says "look here". Whatever order events come in, and however often, what MinIO holds *now* is compared with what
+the ledger says was last put there; nothing is done when they agree. The decisions are here; how things are done is not.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Protocol
+
+from sharepoint_proxy.content import ObjectReader, Stretch
+from sharepoint_proxy.errors import OccupiedError, TransientError
+from sharepoint_proxy.events import SESSION_ABOVE_BYTES
+from sharepoint_proxy.records import Action, DriveItem, Job, LedgerEntry, Outcome, State, StoredObject, Upload
+
+_DATE_MATTERS_AFTER = timedelta(hours=1)
+"""The date of a younger object is close enough to the moment of its upload, which SharePoint shows by itself."""
+
+_REWRITTEN_AT_ONCE = frozenset(
+    [
+        ".docx",
+        ".docm",
+        ".dotx",
+        ".xlsx",
+        ".xlsm",
+        ".xltx",
+        ".xlsb",
+        ".pptx",
+        ".pptm",
+        ".potx",
+        ".ppsx",
+        ".doc",
+        ".xls",
+        ".ppt",
+    ]
+)
+"""Types whose properties SharePoint writes into the file itself, so that size and hash differ (OneDrive/onedrive-api-docs#935)."""
+
+_MAY_GROW = frozenset({".pdf", ".htm", ".html", ".aspx", ".jpg", ".jpeg"})
+"""Types that it sometimes lengthens in the same way; of the length that was sent they must be what was sent."""
+
+
+class Target(Protocol):
+    """Where a key belongs in the library."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def is_folder(self) -> bool: ...
+
+
+class Routing(Protocol):
+    """Says where keys belong."""
+
+    def target(self, bucket: str, key: str) -> Target | None: ...
+
+
+class Source(Protocol):
+    """What MinIO holds."""
+
+    def stat(self, bucket: str, key: str) -> StoredObject | None: ...
+    def holds_below(self, bucket: str, prefix: str) -> bool: ...
+    def open(self, stored: StoredObject, *, offset: int = 0) -> AbstractContextManager[Iterator[bytes]]: ...
+
+
+class Journal(Protocol):
+    """The ledger, and the intents of writes under way."""
+
+    def entry(self, bucket: str, key: str) -> LedgerEntry | None: ...
+    def begin(self, job: Job, upload: Upload) -> None: ...
+    def refuse_if_occupied(self, job: Job, path: str, *, is_folder: bool) -> None: ...
+    def note_session(self, job: Job, session_url: str | None) -> None: ...
+
+
+class Library(Protocol):
+    """The document library."""
+
+    def refuse_if_too_long(self, path: str) -> None: ...
+    def put(self, path: str, body: Stretch) -> DriveItem: ...
+    def set_modified(self, item_id: str, modified: datetime) -> None: ...
+    def find(self, path: str) -> DriveItem | None: ...
+    def get(self, item_id: str) -> DriveItem | None: ...
+    def delete(self, item_id: str, *, etag: str | None = None) -> bool: ...
+    def make_folder(self, path: str) -> tuple[DriveItem, bool]: ...
+
+
+class Sessions(Protocol):
+    """Uploads by session."""
+
+    def send(
+        self,
+        path: str,
+        reader: ObjectReader,
+        *,
+        modified: datetime,
+        session_url: str | None,
+        keep: Callable[[str | None], None],
+    ) -> DriveItem: ...
+    def cancel(self, url: str) -> None: ...
+
+
+class Mirror:
+    """Converges keys, each in one worker at a time. CLOCK gives the time of day."""
+
+    def __init__(
+        self,
+        *,
+        routing: Routing,
+        source: Source,
+        journal: Journal,
+        library: Library,
+        sessions: Sessions,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._routing = routing
+        self._source = source
+        self._journal = journal
+        self._library = library
+        self._sessions = sessions
+        self._clock = clock
+
+    def converge(self, job: Job) -> Outcome:
+        """Make SharePoint agree about JOB's key. Whatever is raised leaves both sides as a later try can go on from."""
+        target = self._routing.target(job.bucket, job.key)
+        if target is None:
+            return Outcome(state=State.SETTLED, reason="The key is under no allowed prefix.")
+        stored = self._source.stat(job.bucket, job.key)
+        entry = self._journal.entry(job.bucket, job.key)
+        if stored is None:
+            return self._remove(job, entry)
+        if target.is_folder:
+            return self._make_folder(job, target.path, entry)
+        return self._write(job, target.path, stored, entry)
+
+    def _write(self, job: Job, path: str, stored: StoredObject, entry: LedgerEntry | None) -> Outcome:
+        upload = Upload(path=path, etag=stored.etag, size=stored.size)
+        if entry is not None and job.upload is None and _is_mirrored(entry, upload):
+            return Outcome(state=State.SETTLED, action=Action.UNCHANGED)
+        if stored.size > SESSION_ABOVE_BYTES and not job.large:
+            # The event's size misled: wait for one of the places that are kept for upload sessions.
+            return Outcome(state=State.WAITING, large=True, counts_as_attempt=False)
+        self._library.refuse_if_too_long(path)
+        with ObjectReader(partial(self._open, stored), stored.size) as reader:
+            return self._write_from(reader, job, upload, stored, entry)
+
+    def _write_from(
+        self, reader: ObjectReader, job: Job, upload: Upload, stored: StoredObject, entry: LedgerEntry | None
+    ) -> Outcome:
+        if job.upload is None and entry is not None and _holds_same_bytes(entry, upload, reader):
+            return _settled(Action.UNCHANGED, _entry(job, upload, entry.item_id, reader.quickxor()))
+        session_url = self._resumable(job.upload, upload)
+        if session_url is None and (item := self._landed(job.upload, upload, reader)) is not None:
+            return _settled(Action.ADOPTED, _entry(job, upload, item.id, reader.quickxor()))
+        item = self._send(job, upload, stored, reader, session_url)
+        _verify(item, path=upload.path, reader=reader)
+        if entry is not None and entry.path != upload.path and entry.item_id != item.id:
+            self._library.delete(entry.item_id)
+        return _settled(Action.UPLOADED, _entry(job, upload, item.id, reader.quickxor()), sent=stored.size)
+
+    def _send(
+        self, job: Job, upload: Upload, stored: StoredObject, reader: ObjectReader, session_url: str | None
+    ) -> DriveItem:
+        if session_url is None:
+            self._journal.begin(job, upload)
+        if stored.size > SESSION_ABOVE_BYTES:
+            keep = partial(self._journal.note_session, job)
+            return self._sessions.send(
+                upload.path, reader, modified=stored.modified, session_url=session_url, keep=keep
+            )
+        item = self._library.put(upload.path, Stretch(reader, 0, stored.size))
+        if self._clock() - stored.modified > _DATE_MATTERS_AFTER:
+            # The bytes are there; a date that cannot be set just now is no reason to send them again.
+            with contextlib.suppress(TransientError):
+                self._library.set_modified(item.id, stored.modified)
+        return item
+
+    def _resumable(self, earlier: Upload | None, upload: Upload) -> str | None:
+        """The session that an earlier try began for exactly this write; a session for anything else is cancelled."""
+        if earlier is None or earlier.session_url is None:
+            return None
+        if _is_same_write(earlier, upload):
+            return earlier.session_url
+        self._sessions.cancel(earlier.session_url)
+        return None
+
+    def _landed(self, earlier: Upload | None, upload: Upload, reader: ObjectReader) -> DriveItem | None:
+        """What is in the library already, if an earlier write ended unknown: its answer may have been lost after it took effect."""
+        if earlier is None:
+            return None
+        item = self._library.find(upload.path)
+        return item if item is not None and reader.is_content_of(item) else None
+
+    def _remove(self, job: Job, entry: LedgerEntry | None) -> Outcome:
+        if entry is not None and entry.is_folder:
+            return self._remove_folder(job, entry)
+        written = [*([entry.item_id] if entry is not None else []), *self._unsettled_items(job.upload)]
+        # In a list, not a generator: every one of them must go, not only the first that was there.
+        were_there = [self._library.delete(item_id) for item_id in dict.fromkeys(written)]
+        return Outcome(state=State.SETTLED, action=Action.DELETED if any(were_there) else Action.ABSENT, forget=True)
+
+    def _unsettled_items(self, earlier: Upload | None) -> Iterator[str]:
+        """The file that a write of ours left before the ledger knew of it, if so; anybody else's file is not touched."""
+        if earlier is None or not earlier.etag:
+            return
+        if earlier.session_url is not None:
+            self._sessions.cancel(earlier.session_url)
+        item = self._library.find(earlier.path)
+        if item is not None and not item.is_folder and item.size == earlier.size:
+            yield item.id
+
+    def _make_folder(self, job: Job, path: str, entry: LedgerEntry | None) -> Outcome:
+        if entry is not None and entry.path == path:
+            return Outcome(state=State.SETTLED, action=Action.UNCHANGED)
+        self._library.refuse_if_too_long(path)
+        self._journal.refuse_if_occupied(job, path, is_folder=True)
+        item, made = self._library.make_folder(path)
+        folder = LedgerEntry(
+            bucket=job.bucket,
+            key=job.key,
+            path=path,
+            item_id=item.id,
+            size=0,
+            etag="",
+            quickxor=None,
+            is_folder=True,
+            made=made,
+        )
+        return _settled(Action.FOLDER_MADE if made else Action.ADOPTED, folder)
+
+    def _remove_folder(self, job: Job, entry: LedgerEntry) -> Outcome:
+        """Remove a folder that the mirror made, if nothing is in it; what is removed below it later brings us here again."""
+        if not entry.made:
+            return Outcome(
+                state=State.SETTLED, action=Action.FOLDER_KEPT, reason="The mirror did not make it.", forget=True
+            )
+        if self._source.holds_below(job.bucket, job.key):
+            return Outcome(state=State.SETTLED, action=Action.FOLDER_KEPT, reason="MinIO has objects below it.")
+        try:
+            # The intent holds the whole place: nobody writes below it while it is removed.
+            self._journal.begin(job, Upload(path=entry.path, etag="", size=0))
+        except OccupiedError as error:
+            return Outcome(state=State.SETTLED, action=Action.FOLDER_KEPT, reason=f"{error.by} is still below it.")
+        item = self._library.get(entry.item_id)
+        if item is None:
+            return Outcome(state=State.SETTLED, action=Action.ABSENT, forget=True)
+        if item.child_count > 0:
+            reason = "Files that the mirror did not write are in it."
+            return Outcome(state=State.SETTLED, action=Action.FOLDER_KEPT, reason=reason, forget=True)
+        self._library.delete(item.id, etag=item.etag)
+        return Outcome(state=State.SETTLED, action=Action.FOLDER_REMOVED, forget=True)
+
+    def _open(self, stored: StoredObject, offset: int) -> AbstractContextManager[Iterator[bytes]]:
+        return self._source.open(stored, offset=offset)
+
+
+def _settled(action: Action, entry: LedgerEntry, *, sent: int = 0) -> Outcome:
+    return Outcome(state=State.SETTLED, action=action, entry=entry, bytes=sent)
+
+
+def _entry(job: Job, upload: Upload, item_id: str, quickxor: str) -> LedgerEntry:
+    return LedgerEntry(
+        bucket=job.bucket,
+        key=job.key,
+        path=upload.path,
+        item_id=item_id,
+        size=upload.size,
+        etag=upload.etag,
+        quickxor=quickxor,
+    )
+
+
+def _is_mirrored(entry: LedgerEntry, upload: Upload) -> bool:
+    return (entry.path, entry.etag, entry.size) == (upload.path, upload.etag, upload.size)
+
+
+def _is_same_write(one: Upload, other: Upload) -> bool:
+    return (one.path, one.etag, one.size) == (other.path, other.etag, other.size)
+
+
+def _holds_same_bytes(entry: LedgerEntry, upload: Upload, reader: ObjectReader) -> bool:
+    """True if the object's bytes are those put there last, although its eTag is another.
+
+    Only where a multipart upload is involved, whose eTag is no hash of the bytes, is that worth reading the object for.
+    """
+    is_multipart = "-" in entry.etag or "-" in upload.etag
+    is_same_place = (entry.path, entry.size) == (upload.path, upload.size)
+    return is_multipart and is_same_place and reader.quickxor() == entry.quickxor
+
+
+def _verify(item: DriveItem, *, path: str, reader: ObjectReader) -> None:
+    """TransientError when SharePoint holds other bytes than were sent; the file is never removed for that."""
+    suffix = PurePosixPath(path).suffix.casefold()
+    if suffix in _REWRITTEN_AT_ONCE or (suffix in _MAY_GROW and item.size != reader.size):
+        return
+    if item.size != reader.size:
+        raise TransientError(f"SharePoint holds {item.size} bytes where {reader.size} were sent.")
+    # The hash may be missing (OneDrive/onedrive-api-docs#1704): that is no sign of damage.
+    if item.quickxor is not None and item.quickxor != reader.quickxor():
+        raise TransientError("SharePoint holds other bytes than were sent: the quickXorHash differs.")

@@ -1,0 +1,178 @@
+"""The nouns that cross module lines; the glossary of the package.
+
+object        what MinIO holds under a (bucket, key)
+path          where it belongs in the document library: relative to the library's root, segments joined by "/"
+drive item    what Graph calls a file or folder of the library
+change        a key that may differ from its drive item: one row of the journal, "look at this key"
+generation    grows with each event; tells whether a change came in while its key was worked on
+ledger        what we last put where, and what Graph said of it
+upload        a write under way: its intent is on disk before the first byte leaves
+outcome       what came of one look at one key
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
+
+from sharepoint_proxy.errors import TransientError
+
+
+class State(StrEnum):
+    """Where a change stands after a look at its key."""
+
+    SETTLED = "settled"
+    WAITING = "waiting"
+    PARKED = "parked"
+
+
+class Action(StrEnum):
+    """What was done for a key."""
+
+    UPLOADED = "uploaded"
+    ADOPTED = "adopted"
+    UNCHANGED = "unchanged"
+    DELETED = "deleted"
+    ABSENT = "absent"
+    FOLDER_MADE = "folder_made"
+    FOLDER_REMOVED = "folder_removed"
+    FOLDER_KEPT = "folder_kept"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject:
+    """The object that MinIO holds now under a key; SIZE in bytes, ETAG without quotes."""
+
+    bucket: str
+    key: str
+    size: int
+    etag: str
+    modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of Graph whose status the caller asked for, with its JSON body (empty when there was none)."""
+
+    status: int
+    body: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def code(self) -> str:
+        """The error code of Graph's envelope, such as `nameAlreadyExists`; "" in a good answer."""
+        error = self.body.get("error")
+        return str(error.get("code", "")) if isinstance(error, dict) else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriveItem:
+    """What Graph says of a file or folder of the library; SIZE in bytes."""
+
+    id: str
+    name: str
+    size: int
+    etag: str
+    quickxor: str | None = None
+    is_folder: bool = False
+    child_count: int = 0
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """The drive item in an answer; TransientError when the answer holds none (cut short, or HTML)."""
+        if not isinstance(body.get("id"), str):
+            raise TransientError("Graph's answer holds no drive item.")
+        file = body.get("file") or {}
+        return cls(
+            id=body["id"],
+            name=str(body.get("name", "")),
+            size=int(body.get("size") or 0),
+            etag=str(body.get("eTag", "")),
+            quickxor=(file.get("hashes") or {}).get("quickXorHash"),
+            is_folder="folder" in body,
+            child_count=int((body.get("folder") or {}).get("childCount") or 0),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """What we last put where: the object's size and eTag beside the drive item it became.
+
+    `made` is true for a folder that the mirror itself created, and so may remove.
+    """
+
+    bucket: str
+    key: str
+    path: str
+    item_id: str
+    size: int
+    etag: str
+    quickxor: str | None
+    is_folder: bool = False
+    made: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """The intent to write the object of this eTag and size at this path; SESSION_URL is a secret."""
+
+    path: str
+    etag: str
+    size: int
+    session_url: str | None = None
+
+    def __repr__(self) -> str:
+        """Shows everything but the session's URL, which is a bearer secret."""
+        return f"Upload(path={self.path!r}, etag={self.etag!r}, size={self.size})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A change that a worker has claimed; `upload` is what an earlier try began and did not finish."""
+
+    bucket: str
+    key: str
+    generation: int
+    attempts: int
+    event: str
+    large: bool
+    upload: Upload | None = None
+
+    @property
+    def name(self) -> str:
+        """The key with its bucket in front, as logs and answers show it."""
+        return f"{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of one look at a key.
+
+    A settled outcome writes `entry` to the ledger, or with `forget` removes the key's row there. A waiting one is looked at
+    again after `delay` seconds; `large` then says that it needs one of the few places for upload sessions. `untouched` says
+    that SharePoint refused the write, so that nothing of it can be in the library.
+    """
+
+    state: State
+    action: Action = Action.NONE
+    reason: str = ""
+    bytes: int = 0
+    status: int | None = None
+    entry: LedgerEntry | None = None
+    forget: bool = False
+    delay: float = 0.0
+    counts_as_attempt: bool = True
+    large: bool | None = None
+    blocked_by: str | None = None
+    untouched: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many rows the journal holds in each state, and since when the oldest waits (seconds since the epoch)."""
+
+    waiting: int
+    working: int
+    parked: int
+    oldest_marked_at: float | None

@@ -1,0 +1,147 @@
+"""The upload session: sends one large object in fragments, and goes on where it broke.
+
+The protocol, with its surprises (Microsoft's "driveItem: createUploadSession" page unless another source is named):
+fragments go strictly in order, each a multiple of 320 KiB but the last, without a bearer token. The session itself says what it
+holds (`nextExpectedRanges`), which may be inside a fragment that broke (OneDrive/onedrive-api-docs#75). A finished session
+answers 404, and so does one whose last answer was lost (OneDrive/onedrive-api-docs#757): then the file itself tells.
+"""
+
+import contextlib
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+from http import HTTPStatus
+from typing import Protocol
+
+from sharepoint_proxy.content import ObjectReader, Stretch
+from sharepoint_proxy.errors import SourceChangedError, StoppingError, ThrottledError, TransientError
+from sharepoint_proxy.records import Answer, DriveItem
+
+_BREAKS_WITHOUT_PROGRESS = 3
+_GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.GONE})
+_DONE = frozenset({HTTPStatus.OK, HTTPStatus.CREATED})
+
+
+class UploadUrls(Protocol):
+    """Makes requests to upload URLs."""
+
+    def call_upload_url(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: Stretch | None = None,
+        headers: Mapping[str, str] | None = None,
+        accept: Collection[int] = ...,
+    ) -> Answer:
+        """The answer if its status is in ACCEPT; raises otherwise."""
+
+
+class Targets(Protocol):
+    """The library, as far as a session needs it."""
+
+    def create_session(self, path: str, modified: datetime) -> str: ...
+    def find(self, path: str) -> DriveItem | None: ...
+
+
+class _SessionLostError(Exception):
+    """The session is finished, cancelled, expired, or was never there: its URL is of no more use."""
+
+
+class Sessions:
+    """Uploads objects in fragments of FRAGMENT_BYTES, a multiple of 320 KiB; between two fragments it asks IS_STOPPING."""
+
+    def __init__(
+        self, urls: UploadUrls, targets: Targets, *, fragment_bytes: int, is_stopping: Callable[[], bool]
+    ) -> None:
+        self._urls = urls
+        self._targets = targets
+        self._fragment_bytes = fragment_bytes
+        self._is_stopping = is_stopping
+
+    def send(
+        self,
+        path: str,
+        reader: ObjectReader,
+        *,
+        modified: datetime,
+        session_url: str | None,
+        keep: Callable[[str | None], None],
+    ) -> DriveItem:
+        """Upload the object to PATH and return the drive item that it became.
+
+        SESSION_URL is a session that an earlier try left, to go on with. KEEP stores the URL of a new one before its first
+        fragment. Raises TransientError when it breaks for longer than a moment (the session stays, to go on later), and
+        StoppingError at the next fragment when the service stops.
+        """
+        # A session that turns out to be lost is replaced once; after that the journal's longer waits take over.
+        for kept in (session_url, None):
+            url = kept or self._targets.create_session(path, modified)
+            if url != kept:
+                keep(url)
+            try:
+                return self._transfer(url, reader, position=self._position(url) if kept else 0)
+            except _SessionLostError:
+                keep(None)
+                self.cancel(url)
+            item = self._targets.find(path)
+            if item is not None and reader.is_content_of(item):
+                return item
+        raise TransientError("The upload session was lost, and so was the one that replaced it.")
+
+    def cancel(self, url: str) -> None:
+        """End a session that nobody goes on with: while it lives SharePoint refuses another one for its target."""
+        with contextlib.suppress(TransientError):
+            self._urls.call_upload_url("DELETE", url, accept={HTTPStatus.NO_CONTENT, *_GONE})
+
+    def _transfer(self, url: str, reader: ObjectReader, *, position: int) -> DriveItem:
+        breaks = 0
+        while True:
+            if self._is_stopping():
+                raise StoppingError("The service is stopping; the upload goes on after the next start.")
+            try:
+                answer = self._send_fragment(url, reader, position)
+            except (SourceChangedError, StoppingError):
+                raise
+            except ThrottledError:
+                continue
+            except TransientError:
+                held = self._position(url)
+                breaks = breaks + 1 if held <= position else 0
+                if breaks >= _BREAKS_WITHOUT_PROGRESS:
+                    raise
+                position = held
+                continue
+            if answer.status in _DONE:
+                return DriveItem.read(answer.body)
+            position = _next_expected(answer)
+
+    def _send_fragment(self, url: str, reader: ObjectReader, position: int) -> Answer:
+        length = min(self._fragment_bytes, reader.size - position)
+        answer = self._urls.call_upload_url(
+            "PUT",
+            url,
+            body=Stretch(reader, position, length),
+            headers={"Content-Range": f"bytes {position}-{position + length - 1}/{reader.size}"},
+            accept={*_DONE, HTTPStatus.ACCEPTED, *_GONE},
+        )
+        if answer.status in _GONE:
+            raise _SessionLostError
+        return answer
+
+    def _position(self, url: str) -> int:
+        """The first byte that the session still lacks."""
+        answer = self._urls.call_upload_url("GET", url, accept={HTTPStatus.OK, *_GONE})
+        if answer.status in _GONE:
+            raise _SessionLostError
+        return _next_expected(answer)
+
+
+def _next_expected(answer: Answer) -> int:
+    """The start of the first range that is missing: "26-" or "26-99"; with nothing missing the session is of no more use."""
+    ranges = answer.body.get("nextExpectedRanges")
+    if not isinstance(ranges, list) or not ranges:
+        raise _SessionLostError
+    start = str(ranges[0]).partition("-")[0]
+    if not start.isdigit():
+        raise TransientError("The upload session's answer names no range that can be read.")
+    return int(start)

@@ -1,0 +1,148 @@
+"""MinIO, read only: what it holds under a key now, and the stored bytes. The only importer of the minio SDK and of urllib3."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from http import HTTPStatus
+
+import certifi
+import urllib3
+from minio import Minio
+from minio.datatypes import Object
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+
+from sharepoint_proxy.errors import PermanentError, SourceChangedError, TransientError
+from sharepoint_proxy.records import StoredObject
+
+PIECE_BYTES = 128 * 1024
+"""How much of an object is in memory at a time, per transfer."""
+
+_CONNECT_SECONDS = 5.0
+_READ_SECONDS = 60.0
+_ABSENT_CODES = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"})
+_CHANGED_CODES = frozenset({"PreconditionFailed", "InvalidRange", *_ABSENT_CODES})
+_DENIED_CODES = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
+
+
+class Source:
+    """The objects of one MinIO server, for any number of threads.
+
+    Every method raises TransientError when MinIO cannot be reached or does not answer as it should, and PermanentError for a
+    key that the SDK refuses to ask for ("." and ".." segments).
+    """
+
+    def __init__(
+        self, *, endpoint: str, secure: bool, access_key: str, secret_key: str, region: str, connections: int
+    ) -> None:
+        self._client = Minio(
+            endpoint,
+            access_key=access_key,
+            secret_key=secret_key,
+            secure=secure,
+            region=region,
+            http_client=_pool(connections),
+        )
+
+    def stat(self, bucket: str, key: str) -> StoredObject | None:
+        """The object under KEY now, or None: none there, or its newest version is a delete marker.
+
+        A bucket that is gone is no answer: TransientError, so that nothing is taken for deleted.
+        """
+        with _translated(bucket, key):
+            try:
+                return _stored(self._client.stat_object(bucket, key), bucket, key)
+            except S3Error as error:
+                if error.code not in _ABSENT_CODES:
+                    raise
+            # A HEAD has no body to say whether the key or the whole bucket is missing.
+            if not self._client.bucket_exists(bucket):
+                raise TransientError(
+                    f"The bucket {bucket} does not exist in MinIO: nothing of it is taken for deleted."
+                )
+            return None
+
+    def holds_below(self, bucket: str, prefix: str) -> bool:
+        """True if any object's key starts with PREFIX."""
+        with _translated(bucket, prefix):
+            return any(True for _ in self._client.list_objects(bucket, prefix=prefix, recursive=True))
+
+    @contextlib.contextmanager
+    def open(self, stored: StoredObject, *, offset: int = 0) -> Iterator[Iterator[bytes]]:
+        """The stored bytes of exactly this version of the object from OFFSET (bytes) on, in pieces.
+
+        SourceChangedError if another version is there by now. A stream that ends early raises TransientError from the pieces:
+        an upload must never be finished on a short source.
+        """
+        with _translated(stored.bucket, stored.key):
+            response = self._client.get_object(
+                stored.bucket, stored.key, offset=offset, request_headers={"If-Match": f'"{stored.etag}"'}
+            )
+        try:
+            yield _pieces(response, stored, offset)
+        finally:
+            # close() before release_conn(): a half-read connection must not go back to the pool.
+            response.close()
+            response.release_conn()
+
+
+def _pool(connections: int) -> urllib3.PoolManager:
+    """Short time-outs and few retries: the journal owns the long ones, and a silent host must not hold a thread for minutes."""
+    return urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS),
+        retries=urllib3.Retry(total=1, backoff_factor=0.2, status=0, raise_on_status=False),
+        maxsize=connections,
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE") or certifi.where(),
+    )
+
+
+def _pieces(response: urllib3.BaseHTTPResponse, stored: StoredObject, offset: int) -> Iterator[bytes]:
+    left = stored.size - offset
+    with _translated(stored.bucket, stored.key):
+        # decode_content=False: an object stored with Content-Encoding keeps its stored bytes.
+        for piece in response.stream(PIECE_BYTES, decode_content=False):
+            left -= len(piece)
+            yield piece
+    if left > 0:
+        raise TransientError(f"MinIO's stream of {stored.bucket}/{stored.key} ended {left} bytes early.")
+
+
+def _stored(found: Object, bucket: str, key: str) -> StoredObject:
+    if found.size is None or found.etag is None or found.last_modified is None:
+        raise TransientError(f"MinIO's answer for {bucket}/{key} lacks size, eTag or date.")
+    return StoredObject(bucket=bucket, key=key, size=found.size, etag=found.etag, modified=found.last_modified)
+
+
+@contextlib.contextmanager
+def _translated(bucket: str, key: str) -> Iterator[None]:
+    """The SDK's exceptions as ours; none of them leaves this module."""
+    name = f"{bucket}/{key}"
+    try:
+        yield
+    except S3Error as error:
+        raise _from_s3_error(error, name) from error
+    except ServerError as error:
+        raise _from_status(error.status_code, name) from error
+    except (InvalidResponseError, MinioException) as error:
+        raise TransientError(f"MinIO's answer for {name} cannot be read.") from error
+    except urllib3.exceptions.HTTPError as error:
+        raise TransientError(f"MinIO cannot be reached, or broke off, for {name} ({type(error).__name__}).") from error
+    except ValueError as error:
+        raise PermanentError(f"MinIO's SDK refuses the key {name}: {error}.") from error
+
+
+def _from_s3_error(error: S3Error, name: str) -> Exception:
+    if error.code in _CHANGED_CODES:
+        return SourceChangedError(f"The object {name} changed while it was read.")
+    if error.code in _DENIED_CODES:
+        return TransientError(
+            f"MinIO refuses to let {name} be read ({error.code}): check the access key and its policy."
+        )
+    return TransientError(f"MinIO answered {error.code} for {name}.")
+
+
+def _from_status(status: int, name: str) -> Exception:
+    """A HEAD has no body, so only its status tells."""
+    if status == HTTPStatus.PRECONDITION_FAILED:
+        return SourceChangedError(f"The object {name} changed while it was read.")
+    return TransientError(f"MinIO answered {status} for {name}.")

@@ -1,0 +1,250 @@
+"""Joins the parts: settings in, a running service out. The only module that knows every other."""
+
+import fcntl
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, NoReturn, TypeVar
+
+from flask import Flask
+
+from sharepoint_proxy import backoff, certificate, environment, journal, library, paths, web
+from sharepoint_proxy.certificate import Credential
+from sharepoint_proxy.database import Database
+from sharepoint_proxy.errors import ConfigError, ProxyError
+from sharepoint_proxy.graph import Graph
+from sharepoint_proxy.journal import Journal
+from sharepoint_proxy.library import Drive, Library
+from sharepoint_proxy.mirror import Mirror
+from sharepoint_proxy.paths import Routing
+from sharepoint_proxy.records import Job, Outcome
+from sharepoint_proxy.sessions import Sessions
+from sharepoint_proxy.settings import Settings
+from sharepoint_proxy.source import Source
+from sharepoint_proxy.tokens import Tokens
+from sharepoint_proxy.waiting import WaitingRoom
+from sharepoint_proxy.worker import Workers
+
+T = TypeVar("T")
+
+WAITING_SEATS = 64
+"""Requests that may wait for an outcome at once; gunicorn has more threads, so that /health always finds one."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """Everything that the start needs, proved usable as far as that goes without a network."""
+
+    settings: Settings
+    routing: Routing
+    credential: Credential
+    warnings: tuple[str, ...]
+
+
+def configure(variables: Mapping[str, str]) -> Configuration:
+    """The configuration in VARIABLES; ConfigError that lists every problem of it."""
+    reading = environment.read(variables)
+    settings = reading.settings
+    problems = list(reading.problems)
+    routing = _tried(
+        problems,
+        lambda: paths.parse_routing(
+            settings.allowed_prefixes, buckets=settings.minio_buckets, bucket_as_folder=settings.bucket_as_folder
+        ),
+    )
+    credential = _tried(
+        problems,
+        lambda: certificate.load(
+            settings.cert_path, settings.key_path, passphrase=settings.key_passphrase, now=datetime.now(UTC)
+        ),
+    )
+    if problems or routing is None or credential is None:
+        raise ConfigError(list(dict.fromkeys(problems)))
+    return Configuration(settings=settings, routing=routing, credential=credential, warnings=reading.warnings)
+
+
+def configure_or_exit(variables: Mapping[str, str]) -> Configuration:
+    """The configuration, or one message on stderr that lists every problem, and exit code 2."""
+    try:
+        return configure(variables)
+    except ConfigError as error:
+        _refuse_start(error)
+
+
+def _tried(problems: list[str], step: Callable[[], T]) -> T | None:
+    try:
+        return step()
+    except ConfigError as error:
+        problems.extend(error.problems)
+        return None
+
+
+def _refuse_start(error: ConfigError) -> NoReturn:
+    lines = "".join(f"  - {problem}\n" for problem in error.problems)
+    sys.stderr.write(f"sharepoint-proxy cannot start with this configuration:\n{lines}")
+    raise SystemExit(2)
+
+
+def hold_data_dir_or_exit(data_dir: Path) -> IO[str]:
+    """The lock on DATA_DIR, which ends with this process and its children: one service per journal. Otherwise exit code 2."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = (data_dir / "lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        _refuse_start(
+            ConfigError([f"Another sharepoint-proxy is using DATA_DIR {data_dir}: stop it, or name another folder."])
+        )
+    except OSError as error:
+        advice = (
+            f"DATA_DIR {data_dir} cannot be written by uid {os.getuid()} ({error.strerror}): change its owner or mode."
+        )
+        _refuse_start(ConfigError([advice]))
+    return lock
+
+
+class Service:
+    """One mirror: its journal, its threads and its WSGI application. Build it in the process that serves, after any fork."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        settings = configuration.settings
+        self._configuration = configuration
+        self._settings = settings
+        self._database = Database(settings.data_dir / "journal.db", schema=journal.SCHEMA)
+        self._journal = Journal(
+            self._database, place_of=paths.comparison_key, delete_grace_seconds=settings.delete_grace_seconds
+        )
+        self._room = WaitingRoom(seats=WAITING_SEATS)
+        self._pause = backoff.Pause()
+        self._stopping = threading.Event()
+        self._not_ready = ["The document library was not found yet."]
+        self._graph = self._make_graph()
+        self._mirror: Mirror | None = None
+        self._workers = Workers(
+            journal=self._journal,
+            converge=self._converge,
+            publish=self._room.publish,
+            paused=self._pause.remaining,
+            places=settings.upload_workers,
+            large_places=settings.large_uploads,
+            max_attempts=settings.max_attempts,
+        )
+        self._connector = threading.Thread(target=self._connect, name="connector", daemon=True)
+        self.app = self._make_app()
+
+    def start(self) -> None:
+        """Find the library in the background, then work; events are recorded from now on."""
+        for warning in self._configuration.warnings:
+            _log.warning("configuration", extra={"reason": warning})
+        self._journal.recover()
+        self._connector.start()
+
+    def ask_to_stop(self) -> None:
+        """Let no new work begin, send waiting requests home, stop uploads at their next fragment; returns at once."""
+        self._stopping.set()
+        self._pause.stop()
+        self._room.close()
+
+    def stop(self) -> None:
+        """Stop, and return when everything under way is settled and the journal is closed."""
+        self.ask_to_stop()
+        if self._connector.is_alive():
+            self._connector.join()
+        self._workers.stop()
+        self._database.close()
+
+    def _make_graph(self) -> Graph:
+        settings = self._settings
+        tokens = Tokens(
+            client_id=settings.client_id,
+            authority=settings.authority,
+            known_authority=settings.known_authority,
+            scope=settings.graph_scope,
+            credential=self._configuration.credential,
+        )
+        return Graph(
+            base_url=settings.graph_base_url,
+            tokens=tokens,
+            pauses=self._pause,
+            connections=settings.upload_workers + 2,
+        )
+
+    def _make_app(self) -> Flask:
+        settings = self._settings
+        secrets = (settings.webhook_secret, settings.webhook_secret_previous)
+        return web.create_app(
+            web.Intake(
+                secrets=tuple(secret for secret in secrets if secret),
+                routing=self._configuration.routing,
+                journal=self._journal,
+                room=self._room,
+                wake=self._workers.wake,
+                not_ready=lambda: self._not_ready,
+                sync_wait_seconds=settings.sync_wait_seconds,
+                sync_max_lag_seconds=settings.sync_max_lag_seconds,
+            )
+        )
+
+    def _connect(self) -> None:
+        """Find the library, however long that takes, then let the workers begin."""
+        attempt = 0
+        while not self._stopping.is_set():
+            try:
+                return self._begin_with(self._find_drive())
+            except ProxyError as error:
+                attempt += 1
+                self._not_ready = [str(error)]
+                delay = min(backoff.delay(attempt), 60.0)
+                _log.error("not_ready", extra={"reason": str(error), "attempt": attempt, "seconds": round(delay, 1)})
+            self._stopping.wait(delay)
+        return None
+
+    def _find_drive(self) -> Drive:
+        site = self._settings.site_path
+        return library.find_drive(
+            self._graph,
+            site_host=site.host,
+            site_relative_path=site.relative_path,
+            library=self._settings.document_library,
+        )
+
+    def _begin_with(self, drive: Drive) -> None:
+        shelf = Library(self._graph, drive)
+        self._mirror = Mirror(
+            routing=self._configuration.routing,
+            source=self._make_source(),
+            journal=self._journal,
+            library=shelf,
+            sessions=Sessions(
+                self._graph,
+                shelf,
+                fragment_bytes=self._settings.chunk_bytes,
+                is_stopping=self._stopping.is_set,
+            ),
+        )
+        self._not_ready = []
+        _log.info("startup", extra={"drive_id": drive.id, "library": drive.name, "path": drive.url_path})
+        self._workers.start()
+
+    def _make_source(self) -> Source:
+        endpoint = self._settings.minio_endpoint
+        return Source(
+            endpoint=f"{endpoint.host}:{endpoint.port}",
+            secure=endpoint.secure,
+            access_key=self._settings.minio_access_key,
+            secret_key=self._settings.minio_secret_key,
+            region=self._settings.minio_region,
+            connections=self._settings.upload_workers + 2,
+        )
+
+    def _converge(self, job: Job) -> Outcome:
+        if self._mirror is None:
+            raise AssertionError("the workers start after the library is found")
+        return self._mirror.converge(job)

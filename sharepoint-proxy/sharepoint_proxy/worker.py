@@ -1,0 +1,218 @@
+"""Runs the mirror: takes keys that are due from the journal, converges each on a thread, writes down what came of it."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Protocol
+
+from sharepoint_proxy import backoff
+from sharepoint_proxy.errors import (
+    JournalError,
+    LockedError,
+    OccupiedError,
+    PermanentError,
+    ThrottledError,
+    TransientError,
+)
+from sharepoint_proxy.records import Job, Outcome, State
+
+_log = logging.getLogger(__name__)
+
+_IDLE_SECONDS = 60.0
+_SOON_SECONDS = 0.5
+_JOURNAL_RETRY_SECONDS = 1.0
+_LOCKED_PATIENCE = 3
+"""A file open in Office is tried this many times as often as others: hours instead of one."""
+
+_LEVELS = {State.SETTLED: logging.INFO, State.WAITING: logging.WARNING, State.PARKED: logging.ERROR}
+_EVENTS = {State.SETTLED: "settled", State.WAITING: "postponed", State.PARKED: "parked"}
+
+
+class Journal(Protocol):
+    """Where the keys that are due come from."""
+
+    def claim(self, *, places: int, large_places: int) -> list[Job]: ...
+    def settle(self, job: Job, outcome: Outcome) -> None: ...
+    def seconds_until_due(self, *, large_places: int) -> float | None: ...
+
+
+class Workers:
+    """PLACES threads, of which LARGE_PLACES may run upload sessions at a time.
+
+    CONVERGE does the work for one key; PUBLISH is told each outcome once it is written down; PAUSED says for how many seconds
+    no request may leave.
+    """
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        converge: Callable[[Job], Outcome],
+        publish: Callable[[Job, Outcome], None],
+        paused: Callable[[], float],
+        places: int,
+        large_places: int,
+        max_attempts: int,
+    ) -> None:
+        self._journal = journal
+        self._converge = converge
+        self._publish = publish
+        self._paused = paused
+        self._free_places = places
+        self._free_large_places = large_places
+        self._max_attempts = max_attempts
+        self._changed = threading.Condition()
+        self._look = True
+        self._stopping = False
+        self._threads = ThreadPoolExecutor(max_workers=places, thread_name_prefix="worker")
+        self._dispatcher = threading.Thread(target=self._dispatch, name="dispatcher", daemon=True)
+
+    def start(self) -> None:
+        """Begin to take keys from the journal."""
+        self._dispatcher.start()
+
+    def wake(self) -> None:
+        """Look at the journal now: something was marked."""
+        with self._changed:
+            self._look = True
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Take no more keys, and return when those under way are settled."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._dispatcher.is_alive():
+            self._dispatcher.join()
+        self._threads.shutdown()
+
+    @property
+    def is_running(self) -> bool:
+        """True while keys are taken from the journal."""
+        return self._dispatcher.is_alive()
+
+    def _dispatch(self) -> None:
+        while self._wait_for_work():
+            try:
+                self._hand_out()
+            except JournalError as error:
+                _log.error("journal_failed", extra={"reason": str(error)})
+                time.sleep(_JOURNAL_RETRY_SECONDS)
+
+    def _wait_for_work(self) -> bool:
+        """Sleep until a key is due and a place is free; False when the service stops."""
+        while True:
+            with self._changed:
+                if self._stopping:
+                    return False
+                self._look = False
+                places, large_places = self._free_places, self._free_large_places
+            due = self._seconds_until_due(large_places) if places else _IDLE_SECONDS
+            pause = self._paused()
+            if max(due, pause) <= 0:
+                return True
+            with self._changed:
+                if not self._look and not self._stopping:
+                    self._changed.wait(max(due, pause))
+
+    def _seconds_until_due(self, large_places: int) -> float:
+        try:
+            due = self._journal.seconds_until_due(large_places=large_places)
+        except JournalError:
+            return _JOURNAL_RETRY_SECONDS
+        return _IDLE_SECONDS if due is None else min(due, _IDLE_SECONDS)
+
+    def _hand_out(self) -> None:
+        with self._changed:
+            places, large_places = self._free_places, self._free_large_places
+        for job in self._journal.claim(places=places, large_places=large_places):
+            with self._changed:
+                self._free_places -= 1
+                self._free_large_places -= job.large
+            self._threads.submit(self._run, job)
+
+    def _run(self, job: Job) -> None:
+        began = time.monotonic()
+        try:
+            outcome = self._judged(job)
+            self._settle(job, outcome)
+            self._publish(job, outcome)
+            _report(job, outcome, time.monotonic() - began)
+        finally:
+            with self._changed:
+                self._free_places += 1
+                self._free_large_places += job.large
+                self._look = True
+                self._changed.notify_all()
+
+    def _judged(self, job: Job) -> Outcome:
+        """What came of one try: errors become outcomes here and nowhere else."""
+        try:
+            return self._converge(job)
+        except OccupiedError as error:
+            return Outcome(state=State.PARKED, reason=str(error), status=error.status, blocked_by=error.by)
+        except PermanentError as error:
+            return Outcome(state=State.PARKED, reason=str(error), status=error.status, untouched=True)
+        except TransientError as error:
+            return self._postponed(job, error)
+        except JournalError as error:
+            return Outcome(
+                state=State.WAITING, reason=str(error), delay=_JOURNAL_RETRY_SECONDS, counts_as_attempt=False
+            )
+        except Exception as error:  # noqa: BLE001 - one key's surprise must not end the thread
+            # A defect of ours: shown with its traceback, tried again a bounded number of times.
+            _log.exception("defect", extra={"bucket": job.bucket, "key": job.key})
+            return self._postponed(job, TransientError(f"Unexpected {type(error).__name__}; see the log."))
+
+    def _postponed(self, job: Job, error: TransientError) -> Outcome:
+        attempt = job.attempts + 1
+        waiting = Outcome(
+            state=State.WAITING,
+            reason=str(error),
+            status=error.status,
+            counts_as_attempt=error.counts_as_attempt,
+            untouched=isinstance(error, ThrottledError) or _is_refusal(error.status),
+        )
+        if not error.counts_as_attempt:
+            return replace(waiting, delay=error.retry_after or _SOON_SECONDS)
+        if attempt >= self._max_attempts * (_LOCKED_PATIENCE if isinstance(error, LockedError) else 1):
+            return replace(waiting, state=State.PARKED, reason=f"{error} Given up after {attempt} tries.")
+        return replace(waiting, delay=max(error.retry_after or 0.0, backoff.delay(attempt)))
+
+    def _settle(self, job: Job, outcome: Outcome) -> None:
+        """Write the outcome down, however long the disk refuses: what was done must not be done again."""
+        while True:
+            try:
+                return self._journal.settle(job, outcome)
+            except JournalError as error:
+                _log.error("journal_failed", extra={"reason": str(error)})
+                if self._stopping:
+                    return None
+            time.sleep(_JOURNAL_RETRY_SECONDS)
+
+
+def _is_refusal(status: int | None) -> bool:
+    return status is not None and HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _report(job: Job, outcome: Outcome, seconds: float) -> None:
+    """The one log line of an outcome."""
+    _log.log(
+        _LEVELS[outcome.state],
+        _EVENTS[outcome.state],
+        extra={
+            "bucket": job.bucket,
+            "key": job.key,
+            "action": outcome.action.value,
+            "bytes": outcome.bytes,
+            "seconds": round(seconds, 3),
+            "status": outcome.status,
+            "attempt": job.attempts + 1,
+            "reason": outcome.reason,
+            "cause": job.event,
+        },
+    )
