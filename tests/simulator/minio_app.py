@@ -1,0 +1,263 @@
+"""Answers S3 requests as a MinIO server: who may do what, which event each act raises, and what fails on demand."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from urllib.parse import unquote
+from wsgiref.types import StartResponse, WSGIEnvironment
+from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
+
+from simulator.minio_events import Event, EventName, ObjectState
+from simulator.minio_faults import Faults, ReadFault, refuse, torn
+from simulator.minio_notifier import Caller, Notifier
+from simulator.minio_reads import find_readable, read_answer
+from simulator.minio_requests import (
+    READING,
+    REGION,
+    Action,
+    Answer,
+    ErrorCode,
+    S3Error,
+    S3Request,
+    check_key,
+    error_answer,
+    xml_answer,
+)
+from simulator.minio_store import ObjectStore, Removal, StoredKey, announced_version, object_state
+
+_SPOOL_BYTES = 1024 * 1024
+_HEALTH_PATH = "/minio/health/"
+
+# The acts that moto carries out, and the event that MinIO raises for each.
+_RAISED = {
+    Action.PUT_OBJECT: EventName.PUT,
+    Action.EXTRACT: EventName.PUT,
+    Action.COPY_OBJECT: EventName.COPY,
+    Action.COMPLETE_UPLOAD: EventName.COMPLETE_MULTIPART_UPLOAD,
+    Action.POST_FORM: EventName.POST,
+    Action.PUT_TAGGING: EventName.PUT_TAGGING,
+    Action.DELETE_TAGGING: EventName.DELETE_TAGGING,
+    Action.PUT_RETENTION: EventName.PUT_RETENTION,
+    Action.PUT_LEGAL_HOLD: EventName.PUT_LEGAL_HOLD,
+}
+_WRITING = frozenset({Action.PUT_OBJECT, Action.COPY_OBJECT, Action.COMPLETE_UPLOAD, Action.POST_FORM})
+# MinIO raises these before it writes its answer, whose length the events then lack.
+_RAISED_BEFORE_ANSWER = frozenset({EventName.PUT, EventName.POST, EventName.NO_OP})
+
+
+class S3Application:
+    """The WSGI application of one stand-in; ``users`` maps each access key to whether it may write."""
+
+    def __init__(self, *, store: ObjectStore, notifier: Notifier, faults: Faults, users: Mapping[str, bool]) -> None:
+        self._store = store
+        self._notifier = notifier
+        self._faults = faults
+        self._users = users
+        self._handlers: dict[Action, Callable[[S3Request], Answer]] = {
+            Action.GET_OBJECT: self._read,
+            Action.HEAD_OBJECT: self._read,
+            Action.DELETE_OBJECT: self._delete,
+            Action.DELETE_OBJECTS: self._delete_many,
+            Action.GET_NOTIFICATION: self._get_rules,
+            Action.PUT_NOTIFICATION: self._put_rules,
+        }
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        time.sleep(self._faults.latency_seconds)
+        _spool(environ)
+        environ["minio.request_id"] = request_id = f"{self._notifier.unique_ns():X}"
+        request = S3Request(environ)
+        common = {"Server": "MinIO", "x-amz-request-id": request_id, "x-amz-id-2": self._notifier.host_id}
+        try:
+            answer = self._answer(request)
+        except S3Error as problem:
+            answer = error_answer(problem, request, common)
+        start_response(
+            f"{answer.status} {HTTPStatus(answer.status).phrase}", list({**answer.headers, **common}.items())
+        )
+        return answer.body
+
+    def _answer(self, request: S3Request) -> Answer:
+        if request.path.startswith(_HEALTH_PATH):
+            return Answer(200, {"Content-Length": "0"})
+        self._check_access(request)
+        if request.key:
+            check_key(request.key)
+        return self._handlers.get(request.action, self._forward)(request)
+
+    def _check_access(self, request: S3Request) -> None:
+        if not request.access_key:
+            raise S3Error(ErrorCode.ACCESS_DENIED)
+        may_write = self._users.get(request.access_key)
+        if may_write is None:
+            raise S3Error(ErrorCode.INVALID_ACCESS_KEY)
+        if request.region not in {"", REGION}:
+            raise S3Error(ErrorCode.BAD_REGION)
+        if not may_write and request.action not in READING:
+            raise S3Error(ErrorCode.ACCESS_DENIED)
+
+    def _read(self, request: S3Request) -> Answer:
+        fault = self._faults.take(request.key)
+        refuse(fault)
+        stored = find_readable(self._store, request)
+        answer = read_answer(stored, request)
+        if answer.status in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
+            name = EventName.HEAD if request.method == "HEAD" else EventName.GET
+            self._notifier.save(self._events_of(request, answer, name, object_state(stored)))
+        return torn(answer, request) if fault is ReadFault.RESET else answer
+
+    def _forward(self, request: S3Request) -> Answer:
+        """Let moto do it, then set right what MinIO does otherwise, and raise the event."""
+        with self._store.lock:
+            request.environ["wsgi.input"].seek(0)
+            answer = self._store.handle(request.environ, bucket=request.bucket)
+            name = _RAISED.get(request.action)
+            if name is None or answer.status >= HTTPStatus.BAD_REQUEST:
+                return answer
+            events = [
+                event
+                for stored in self._changed(request, answer)
+                for event in self._events_of(request, answer, name, object_state(stored))
+            ]
+        self._notifier.save(events)
+        return answer
+
+    def _changed(self, request: S3Request, answer: Answer) -> list[StoredKey]:
+        if request.action is Action.EXTRACT:
+            return self._store.extract_newest(request.bucket, request.key)
+        if request.action in _WRITING:
+            return [self._written(request, answer)]
+        return [find_readable(self._store, request)]
+
+    def _written(self, request: S3Request, answer: Answer) -> StoredKey:
+        stored = self._store.adopt_newest(request.bucket, request.key or request.form["key"])
+        if request.action is Action.COPY_OBJECT:
+            self._store.copy_made_up(self._copy_source(request), stored)
+        answer.headers = {name: value for name, value in answer.headers.items() if name.lower() != "x-amz-version-id"}
+        if announced_version(stored):
+            answer.headers["x-amz-version-id"] = announced_version(stored)
+        return stored
+
+    def _copy_source(self, request: S3Request) -> StoredKey | None:
+        path, _, version_id = request.headers["x-amz-copy-source"].partition("?versionId=")
+        bucket, _, key = unquote(path).lstrip("/").partition("/")
+        # When an object is copied onto itself, the newest version is already the copy.
+        found = self._store.find(bucket, key, version_id)
+        return found if isinstance(found, StoredKey) else None
+
+    def _delete(self, request: S3Request) -> Answer:
+        if request.headers.get("x-minio-force-delete") == "true":
+            with self._store.lock:
+                self._store.remove_prefix(request.bucket, request.key)
+            return Answer(204)
+        with self._store.lock:
+            removal = self._store.remove(request.bucket, request.key, request.version_id)
+            answer = Answer(204, _removal_headers(removal))
+            state = ObjectState(key=request.key, version_id=removal.version_id)
+            events = self._events_of(request, answer, removal.name, state)
+        self._notifier.save(events)
+        return answer
+
+    def _delete_many(self, request: S3Request) -> Answer:
+        entries, quiet = _parse_delete(request.get_data())
+        with self._store.lock:
+            results = [(key, self._remove_entry(request.bucket, key, version_id)) for key, version_id in entries]
+            answer = xml_answer(_delete_result(results, quiet=quiet))
+            events = [
+                event
+                for key, result in results
+                if isinstance(result, Removal)
+                for event in self._events_of(
+                    request, answer, result.name, ObjectState(key=key, version_id=result.version_id)
+                )
+            ]
+        self._notifier.save(events)
+        return answer
+
+    def _remove_entry(self, bucket: str, key: str, version_id: str) -> Removal | S3Error:
+        try:
+            return self._store.remove(bucket, key, version_id, in_bulk=True)
+        except S3Error as problem:
+            if problem.error is ErrorCode.NO_SUCH_BUCKET:
+                raise
+            return problem
+
+    def _get_rules(self, request: S3Request) -> Answer:
+        self._store.bucket(request.bucket)
+        return xml_answer(self._notifier.rules.document(request.bucket))
+
+    def _put_rules(self, request: S3Request) -> Answer:
+        self._store.bucket(request.bucket)
+        self._notifier.rules.replace(request.bucket, request.get_data())
+        return Answer(200, {"Content-Length": "0"})
+
+    def _events_of(self, request: S3Request, answer: Answer, name: EventName, state: ObjectState) -> list[Event]:
+        length = "" if name in _RAISED_BEFORE_ANSWER else answer.headers.get("Content-Length", "0")
+        return self._notifier.events(
+            name, bucket=request.bucket, state=state, caller=_caller(request), content_length=length
+        )
+
+
+def _caller(request: S3Request) -> Caller:
+    return Caller(
+        # MinIO does not look into an upload form for it.
+        principal="" if request.is_form else request.access_key,
+        source_ip=request.remote_addr or "",
+        user_agent=request.headers.get("User-Agent", ""),
+        request_id=request.environ["minio.request_id"],
+        range=request.headers.get("Range", ""),
+    )
+
+
+def _spool(environ: WSGIEnvironment) -> None:
+    """Read the request's body, so that a slow client holds no lock later."""
+    declared = environ.get("CONTENT_LENGTH")
+    remaining = int(declared) if declared else (1 << 62 if environ.get("wsgi.input_terminated") else 0)
+    spool = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 - lives as long as the request
+    while remaining > 0 and (piece := environ["wsgi.input"].read(min(_SPOOL_BYTES, remaining))):
+        spool.write(piece)
+        remaining -= len(piece)
+    environ["CONTENT_LENGTH"] = str(spool.tell())
+    spool.seek(0)
+    environ["wsgi.input"] = spool
+    # The body is no longer chunked.
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+
+
+def _removal_headers(removal: Removal) -> dict[str, str]:
+    headers = (
+        {"x-amz-version-id": removal.version_id} if removal.version_id and removal.name is not EventName.NO_OP else {}
+    )
+    return headers | ({"x-amz-delete-marker": "true"} if removal.made_marker or removal.removed_marker else {})
+
+
+def _parse_delete(document: bytes) -> tuple[list[tuple[str, str]], bool]:
+    try:
+        root = ET.fromstring(document)  # noqa: S314 - from our own tests
+    except ET.ParseError as error:
+        raise S3Error(ErrorCode.MALFORMED_XML) from error
+    entries = [
+        (entry.findtext("{*}Key") or "", entry.findtext("{*}VersionId") or "") for entry in root.iterfind("{*}Object")
+    ]
+    return entries, root.findtext("{*}Quiet") == "true"
+
+
+def _delete_result(results: Iterable[tuple[str, Removal | S3Error]], *, quiet: bool) -> str:
+    inner = "".join(_delete_entry(key, result, quiet=quiet) for key, result in results)
+    return f'<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{inner}</DeleteResult>'
+
+
+def _delete_entry(key: str, result: Removal | S3Error, *, quiet: bool) -> str:
+    name = f"<Key>{escape(key)}</Key>"
+    if isinstance(result, S3Error):
+        return f"<Error>{name}<Code>{result.error.code}</Code><Message>{escape(result.error.message)}</Message></Error>"
+    if quiet:
+        return ""
+    version = f"<VersionId>{result.version_id}</VersionId>" if result.version_id and not result.made_marker else ""
+    marker = ""
+    if result.made_marker or result.removed_marker:
+        marker = f"<DeleteMarker>true</DeleteMarker><DeleteMarkerVersionId>{result.version_id}</DeleteMarkerVersionId>"
+    return f"<Deleted>{name}{marker}{version}</Deleted>"
