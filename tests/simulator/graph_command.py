@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         simulator = GraphSimulator(options=_options(chosen), listener=None if chosen.quiet else _print_call).start()
     except OSError as error:
-        _say(f"The simulator cannot start: {error}. Choose another --port, --upload-port or --folder.", sys.stderr)
+        sys.stderr.write(f"The simulator cannot start: {error}. Choose another --port, --upload-port or --folder.\n")
         return 2
     for name, value in simulator.environment().items():
         _say(f"export {name}={shlex.quote(value)}")
@@ -69,5 +69,6 @@ def _print_call(call: Call) -> None:
     _say(call.line())
 
 
-def _say(line: str, stream: object = None) -> None:
-    print(line, file=stream or sys.stdout, flush=True)
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

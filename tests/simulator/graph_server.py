@@ -14,6 +14,7 @@ import socket
 import ssl
 import tempfile
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
@@ -55,7 +56,7 @@ class GraphSimulator(Controls):
         self.tenant.application.register(tls.application().certificate)
         self._context = tls.server_context(chosen.public_name, Path(self._temporary.name))
         self._sockets: list[socket.socket] = []
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = Thread(target=self._run, name="graph-simulator", daemon=True)
         self._ready = Event()
         self._servers: list[tuple[web.Server, asyncio.Server]] = []
@@ -63,9 +64,9 @@ class GraphSimulator(Controls):
     # Life
 
     def start(self) -> Self:
-        """Listen; the ports are known when this returns."""
+        """Listen; the ports are known when this returns. Raise OSError if one cannot be had."""
         options = self.tenant.options
-        self._sockets = [_listening(options.host, port) for port in (options.port, options.upload_port)]
+        self._sockets = _listening(options.host, (options.port, options.upload_port))
         graph, uploads = (sock.getsockname()[1] for sock in self._sockets)
         self.tenant.origin = f"https://{options.public_name}:{graph}"
         self.tenant.upload_origin = f"https://{options.public_name}:{uploads}"
@@ -76,9 +77,10 @@ class GraphSimulator(Controls):
 
     def stop(self) -> None:
         """Close both listeners and remove temporary files; calls under way are cut off."""
-        if self._thread.is_alive():
+        if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
+            self._loop = None
         self._temporary.cleanup()
 
     def __enter__(self) -> Self:
@@ -147,13 +149,13 @@ class GraphSimulator(Controls):
     # The event loop's thread
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._serve())
-        self._loop.call_soon(self._ready.set)
-        self._loop.run_forever()
-        self._loop.run_until_complete(self._shut_down())
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-        self._loop.close()
+        loop = self._loop = asyncio.new_event_loop()
+        loop.run_until_complete(self._serve())
+        loop.call_soon(self._ready.set)
+        loop.run_forever()
+        loop.run_until_complete(self._shut_down())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
 
     async def _serve(self) -> None:
         entrance = _Entrance(self.tenant, ControlApi(self, self.environment))
@@ -190,11 +192,14 @@ class _Entrance:
         return self._graph.plan(exchange) if is_graph else self._entra.plan(exchange)
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    sock = socket.create_server((host, port), backlog=_BACKLOG)
-    # A small buffer makes a bandwidth limit felt by the sender at once.
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-    return sock
+def _listening(host: str, ports: tuple[int, int]) -> list[socket.socket]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server((host, port), backlog=_BACKLOG)) for port in ports]
+        for sock in sockets:
+            # A small buffer makes a bandwidth limit felt by the sender at once.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        stack.pop_all()
+    return sockets
 
 
 async def _server(

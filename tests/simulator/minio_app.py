@@ -1,9 +1,11 @@
 """Answers S3 requests as a MinIO server: who may do what, which event each act raises, and what fails on demand."""
 
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
+from typing import IO
 from urllib.parse import unquote
 from wsgiref.types import StartResponse, WSGIEnvironment
 from xml.etree import ElementTree as ET
@@ -67,20 +69,22 @@ class S3Application:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         time.sleep(self._faults.latency_seconds)
-        _spool(environ)
         environ["minio.request_id"] = request_id = f"{self._notifier.unique_ns():X}"
-        request = S3Request(environ)
         common = {"Server": "MinIO", "x-amz-request-id": request_id, "x-amz-id-2": self._notifier.host_id}
-        try:
-            answer = self._answer(request)
-        except S3Error as problem:
-            answer = error_answer(problem, request, common)
-        start_response(
-            f"{answer.status} {HTTPStatus(answer.status).phrase}", list({**answer.headers, **common}.items())
-        )
+        with _spooled(environ) as body:
+            environ["wsgi.input"] = body
+            answer = self._answer(S3Request(environ), common)
+        headers = {**answer.headers, **common}
+        start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", list(headers.items()))
         return answer.body
 
-    def _answer(self, request: S3Request) -> Answer:
+    def _answer(self, request: S3Request, common: Mapping[str, str]) -> Answer:
+        try:
+            return self._answered(request)
+        except S3Error as problem:
+            return error_answer(problem, request, common)
+
+    def _answered(self, request: S3Request) -> Answer:
         if request.path.startswith(_HEALTH_PATH):
             return Answer(200, {"Content-Length": "0"})
         self._check_access(request)
@@ -212,19 +216,19 @@ def _caller(request: S3Request) -> Caller:
     )
 
 
-def _spool(environ: WSGIEnvironment) -> None:
-    """Read the request's body, so that a slow client holds no lock later."""
+def _spooled(environ: WSGIEnvironment) -> IO[bytes]:
+    """The request's body, read to its end so that a slow client holds no lock later."""
     declared = environ.get("CONTENT_LENGTH")
-    remaining = int(declared) if declared else (1 << 62 if environ.get("wsgi.input_terminated") else 0)
-    spool = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 - lives as long as the request
+    remaining = int(declared) if declared else (sys.maxsize if environ.get("wsgi.input_terminated") else 0)
+    spool = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 - the caller closes it
     while remaining > 0 and (piece := environ["wsgi.input"].read(min(_SPOOL_BYTES, remaining))):
         spool.write(piece)
         remaining -= len(piece)
     environ["CONTENT_LENGTH"] = str(spool.tell())
-    spool.seek(0)
-    environ["wsgi.input"] = spool
     # The body is no longer chunked.
     environ.pop("HTTP_TRANSFER_ENCODING", None)
+    spool.seek(0)
+    return spool
 
 
 def _removal_headers(removal: Removal) -> dict[str, str]:

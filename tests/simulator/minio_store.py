@@ -56,11 +56,6 @@ class StoredKey(FakeKey):
         # moto copies every version with its content for each page of a listing of versions.
         return self
 
-    @property
-    def last_modified_ISO8601(self) -> str:  # noqa: N802 - moto's name
-        """The time as MinIO lists it, with milliseconds, which moto cuts off."""
-        return f"{self.last_modified:%Y-%m-%dT%H:%M:%S}.{self.last_modified.microsecond // 1000:03d}Z"
-
     def read(self, start: int, length: int) -> Iterator[bytes]:
         """The content from ``start`` on; it stays readable when the object is replaced meanwhile."""
         if self.seed is not None:

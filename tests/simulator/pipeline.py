@@ -9,6 +9,7 @@ from urllib.parse import unquote_plus
 from aiohttp import web
 
 from simulator.calls import Call, CallKind
+from simulator.entra import EntraError
 from simulator.exchange import Answer, CutError, Exchange, Layer
 from simulator.faults import AnswerWith, CutConnection, CutPoint, FaultBody, Hang
 from simulator.graph_errors import GraphError
@@ -78,7 +79,7 @@ class Pipeline:
     async def _try(self, exchange: Exchange, plan: Plan, units: int) -> Answer:
         try:
             self._charge(exchange, units)
-            return await _with_fault(exchange, plan)
+            return await self._with_fault(exchange, plan)
         except GraphError as error:
             await exchange.drain()
             await exchange.lag()
@@ -90,6 +91,38 @@ class Pipeline:
         exchange.headers.update(verdict.headers)
         if verdict.refused:
             raise _throttled(self._tenant.options.throttle_body)
+
+    async def _with_fault(self, exchange: Exchange, plan: Plan) -> Answer:
+        match exchange.action:
+            case Hang(seconds=seconds, after_effect=False):
+                await asyncio.sleep(seconds)
+            case AnswerWith(after_effect=False) as ordered:
+                await exchange.drain()
+                await exchange.lag()
+                return self._ordered(ordered, plan.kind)
+            case CutConnection(at=CutPoint.BEFORE_BODY):
+                raise CutError
+        answer = await plan.run(exchange)
+        match exchange.action:
+            case CutConnection(at=CutPoint.AFTER_EFFECT):
+                raise CutError
+            case Hang(seconds=seconds, after_effect=True):
+                await asyncio.sleep(seconds)
+            case AnswerWith(after_effect=True) as ordered:
+                return self._ordered(ordered, plan.kind)
+        return answer
+
+    def _ordered(self, ordered: AnswerWith, kind: CallKind) -> Answer:
+        headers = dict(ordered.headers)
+        if ordered.body is not FaultBody.JSON:
+            body, content_type = _bare_body(ordered)
+            return Answer(status=ordered.status, body=body, content_type=content_type, headers=headers)
+        if kind in (CallKind.TOKEN, CallKind.OPENID):
+            refusal = EntraError(ordered.status, ordered.code or "temporarily_unavailable", 90033, ordered.message)
+            return Answer(status=ordered.status, json=refusal.body(self._tenant.clock()), headers=headers)
+        code, inner = _ERROR_CODES.get(ordered.status, ("UnknownError", None))
+        error = GraphError(ordered.status, ordered.code or code, ordered.message, inner=ordered.inner or inner)
+        return Answer(status=ordered.status, error=error, headers=headers)
 
     def _record(self, exchange: Exchange, plan: Plan, units: int, status: int, arrived: float) -> None:
         self._tenant.log.add(
@@ -107,42 +140,15 @@ class Pipeline:
         )
 
 
-async def _with_fault(exchange: Exchange, plan: Plan) -> Answer:
-    match exchange.action:
-        case Hang(seconds=seconds, after_effect=False):
-            await asyncio.sleep(seconds)
-        case AnswerWith(after_effect=False) as ordered:
-            await exchange.drain()
-            await exchange.lag()
-            return _ordered_answer(ordered)
-        case CutConnection(at=CutPoint.BEFORE_BODY):
-            raise CutError
-    answer = await plan.run(exchange)
-    match exchange.action:
-        case CutConnection(at=CutPoint.AFTER_EFFECT):
-            raise CutError
-        case Hang(seconds=seconds, after_effect=True):
-            await asyncio.sleep(seconds)
-        case AnswerWith(after_effect=True) as ordered:
-            return _ordered_answer(ordered)
-    return answer
-
-
-def _ordered_answer(ordered: AnswerWith) -> Answer:
-    headers = dict(ordered.headers)
+def _bare_body(ordered: AnswerWith) -> tuple[bytes, str | None]:
     match ordered.body:
         case FaultBody.HTML:
-            return Answer(status=ordered.status, body=_HTML, content_type="text/html", headers=headers)
+            return _HTML, "text/html"
         case FaultBody.TEXT:
-            body = ordered.message.encode()
-            return Answer(status=ordered.status, body=body, content_type="text/plain", headers=headers)
+            return ordered.message.encode(), "text/plain"
         case FaultBody.NULL:
-            return Answer(status=ordered.status, body=b"null", content_type="application/json", headers=headers)
-        case FaultBody.EMPTY:
-            return Answer(status=ordered.status, headers=headers)
-    code, inner = _ERROR_CODES.get(ordered.status, ("UnknownError", None))
-    error = GraphError(ordered.status, ordered.code or code, ordered.message, inner=ordered.inner or inner)
-    return Answer(status=ordered.status, error=error, headers=headers)
+            return b"null", "application/json"
+    return b"", None
 
 
 def _throttled(body: ThrottleBody) -> GraphError:

@@ -4,10 +4,12 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -34,7 +36,9 @@ class ServiceProcess:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     @property
@@ -74,6 +78,24 @@ class ServiceProcess:
                 if left <= 0 or not self.is_running():
                     raise TimeoutError("no such line in the service's output:\n" + "\n".join(self._lines[-30:]))
                 self._changed.wait(min(left, 1.0))
+
+    def wait_until_idle(self, timeout: float = 30.0) -> None:
+        """Return when no key waits or is worked on; each outcome writes a log line, after which the journal is looked at."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while (unsettled := self.unsettled()) and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(min(left, 1.0))
+        if unsettled:
+            raise TimeoutError(f"still not settled: {unsettled[:5]}\n" + "\n".join(self._lines[-20:]))
+
+    def unsettled(self) -> list[tuple[str, str]]:
+        """The keys (bucket, key) in the journal that are neither settled nor parked."""
+        return [(bucket, key) for bucket, key, state in self.journal() if state == "waiting"]
+
+    def journal(self) -> list[tuple[str, str, str]]:
+        """All rows of the journal: bucket, key, state."""
+        with closing(sqlite3.connect(f"file:{self.data_dir / 'journal.db'}?mode=ro", uri=True)) as connection:
+            return connection.execute("SELECT bucket, key, state FROM changes ORDER BY due_at").fetchall()
 
     def log(self) -> list[dict[str, Any]]:
         """All JSON lines so far."""

@@ -1,0 +1,99 @@
+"""The whole stage: the Graph simulator, the MinIO stand-in (or MinIO itself) and the service between them."""
+
+import io
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from simulator.calls import Call
+from simulator.graph_server import GraphSimulator
+from simulator.minio_standin import MinioStandin, StandinOptions
+from simulator.options import SimulatorOptions
+from simulator.service_process import SECRET, ServiceProcess
+
+BUCKET = "lycee"
+PREFIXES = ("administration/", "bts-sio/", "archives/2024/")
+ALLOWED_PREFIXES = "administration/,bts-sio/,archives/2024/=Archives/2024/"
+PART_BYTES = 5 * 1024 * 1024
+
+
+class Stage:
+    """Servers on loopback in FOLDER, the service by scripts/serve; SETTINGS are added to its environment."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        graph: SimulatorOptions | None = None,
+        minio: StandinOptions | None = None,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.graph = GraphSimulator(options=graph or SimulatorOptions())
+        self.minio = MinioStandin(options=minio or StandinOptions(queue_dir=folder / "events"))
+        self._settings = settings or {}
+        self._running = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._running.enter_context(self.graph)
+        self._running.enter_context(self.minio)
+        self.service = ServiceProcess(self.environment(), data_dir=self.folder / "data")
+        self._running.callback(self.service.stop)
+        self.minio.notify(url=f"{self.service.url}/s3event", token=SECRET)
+        for bucket in (*self.minio.options.buckets, *self.minio.options.versioned_buckets):
+            for prefix in PREFIXES:
+                self.minio.add_rule(bucket, prefix=prefix)
+        self._client = self.minio.client()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._running.close()
+
+    def environment(self) -> dict[str, str]:
+        """The service's settings on this stage."""
+        return {
+            **self.graph.environment(),
+            **self.minio.environment(),
+            "ALLOWED_PREFIXES": ALLOWED_PREFIXES,
+            "DELETE_GRACE_SECONDS": "0.3",
+            **self._settings,
+        }
+
+    def begin(self) -> None:
+        """Start the service and forget the calls of its start."""
+        self.service.start()
+        self.graph.clear_calls()
+
+    def put(self, key: str, content: bytes, *, bucket: str = BUCKET, **options: Any) -> None:
+        """Store an object; above 5 MiB it is a multipart upload."""
+        self._client.put_object(bucket, key, io.BytesIO(content), len(content), part_size=PART_BYTES, **options)
+
+    def delete(self, key: str, *, bucket: str = BUCKET, version: str | None = None) -> None:
+        """Remove an object, or one version of it."""
+        self._client.remove_object(bucket, key, version_id=version)
+
+    def settle(self, timeout: float = 30.0) -> None:
+        """Wait until every event is delivered and every key that the service marked is settled or parked."""
+        self.minio.drain(timeout)
+        self.service.wait_until_idle(timeout)
+
+    def calls(self) -> list[Call]:
+        """The calls at Graph since the last time this was asked."""
+        made = self.graph.calls()
+        self.graph.clear_calls()
+        return made
+
+    def kinds(self) -> list[str]:
+        """The kinds of the calls at Graph since the last time they were asked for, by name."""
+        return [call.kind.name for call in self.calls()]
+
+
+def scratch_folder() -> Path:
+    """A folder that the system cleans up."""
+    return Path(tempfile.mkdtemp(prefix="sharepoint-proxy-"))
