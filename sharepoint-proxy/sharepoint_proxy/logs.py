@@ -13,7 +13,7 @@ def configuration(level: str) -> dict[str, Any]:
         "formatters": {
             "json": {
                 "()": "pythonjsonlogger.json.JsonFormatter",
-                "fmt": ["levelname", "message"],
+                "fmt": ["timestamp", "levelname", "message"],
                 "rename_fields": {"levelname": "level", "message": "event"},
                 "static_fields": {"service": SERVICE},
                 "timestamp": True,

@@ -1,5 +1,6 @@
 """A webhook that keeps what it gets and answers what it is told."""
 
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,10 +20,14 @@ class Received:
 
 
 class Receiver:
-    """Listens on loopback; ``answer`` gives the status of each answer, and None closes the connection without one."""
+    """Listens on loopback; ``answer`` gives the status of each answer, and None closes the connection without one.
 
-    def __init__(self, answer: Callable[[Received], int | None] = lambda _: 204) -> None:
+    With ``hangs_up`` it closes the connection after each answer without having said so.
+    """
+
+    def __init__(self, answer: Callable[[Received], int | None] = lambda _: 204, *, hangs_up: bool = False) -> None:
         self.answer = answer
+        self.hangs_up = hangs_up
         self.received: list[Received] = []
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -36,6 +41,10 @@ class Receiver:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def keys(self) -> list[str]:
+        """The keys of all requests in their order."""
+        return [json.loads(request.body)["Key"] for request in self.received]
 
     @property
     def url(self) -> str:
@@ -60,6 +69,7 @@ class Receiver:
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+                self.close_connection = receiver.hangs_up
 
             def log_message(self, *_: object) -> None:
                 """Write nothing."""

@@ -47,8 +47,6 @@ def parse_address(raw: str) -> Address:
     if match["colon"]:
         names, suffix = _path_and_suffix(match["anchor"], match["tail"])
         return Address(item_id, names, suffix)
-    if match["tail"] and not match["tail"].startswith("/"):
-        raise unknown_segment(raw.partition("/")[0])
     return Address(item_id, (), _known_suffix(match["tail"]))
 
 
@@ -74,8 +72,8 @@ def _path_and_suffix(anchor: str, tail: str) -> tuple[tuple[str, ...], str]:
 
 def _known_suffix(tail: str) -> str:
     suffix = tail.removeprefix("/")
-    if suffix not in SUFFIXES or (tail and not suffix):
-        raise unknown_segment(suffix or tail)
+    if suffix not in SUFFIXES or tail != (suffix and f"/{suffix}"):
+        raise unknown_segment(tail)
     return suffix
 
 

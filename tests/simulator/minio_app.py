@@ -117,40 +117,41 @@ class S3Application:
         """Let moto do it, then set right what MinIO does otherwise, and raise the event."""
         with self._store.lock:
             request.environ["wsgi.input"].seek(0)
+            source = self._prepare(request)
             answer = self._store.handle(request.environ, bucket=request.bucket)
             name = _RAISED.get(request.action)
             if name is None or answer.status >= HTTPStatus.BAD_REQUEST:
                 return answer
             events = [
                 event
-                for stored in self._changed(request, answer)
+                for stored in self._changed(request, answer, source)
                 for event in self._events_of(request, answer, name, object_state(stored))
             ]
         self._notifier.save(events)
         return answer
 
-    def _changed(self, request: S3Request, answer: Answer) -> list[StoredKey]:
-        if request.action is Action.EXTRACT:
-            return self._store.extract_newest(request.bucket, request.key)
-        if request.action in _WRITING:
-            return [self._written(request, answer)]
-        return [find_readable(self._store, request)]
-
-    def _written(self, request: S3Request, answer: Answer) -> StoredKey:
-        stored = self._store.adopt_newest(request.bucket, request.key or request.form["key"])
-        if request.action is Action.COPY_OBJECT:
-            self._store.copy_made_up(self._copy_source(request), stored)
-        answer.headers = {name: value for name, value in answer.headers.items() if name.lower() != "x-amz-version-id"}
-        if announced_version(stored):
-            answer.headers["x-amz-version-id"] = announced_version(stored)
-        return stored
-
-    def _copy_source(self, request: S3Request) -> StoredKey | None:
+    def _prepare(self, request: S3Request) -> StoredKey | None:
+        """The source of a copy, which is gone afterwards if an object is copied onto itself."""
+        if request.action is Action.COMPLETE_UPLOAD:
+            self._store.lighten_upload(request.bucket, request.args["uploadId"])
+        if request.action is not Action.COPY_OBJECT:
+            return None
         path, _, version_id = request.headers["x-amz-copy-source"].partition("?versionId=")
         bucket, _, key = unquote(path).lstrip("/").partition("/")
-        # When an object is copied onto itself, the newest version is already the copy.
         found = self._store.find(bucket, key, version_id)
         return found if isinstance(found, StoredKey) else None
+
+    def _changed(self, request: S3Request, answer: Answer, source: StoredKey | None) -> list[StoredKey]:
+        if request.action is Action.EXTRACT:
+            return self._store.extract_newest(request.bucket, request.key)
+        if request.action not in _WRITING:
+            return [find_readable(self._store, request)]
+        written = self._store.adopt_newest(request.bucket, request.key or request.form["key"])
+        said_etag = written.etag
+        if source:
+            self._store.complete_copy(source, written)
+        _restate(answer, written, said_etag=said_etag)
+        return [written]
 
     def _delete(self, request: S3Request) -> Answer:
         if request.headers.get("x-minio-force-delete") == "true":
@@ -229,6 +230,14 @@ def _spooled(environ: WSGIEnvironment) -> IO[bytes]:
     environ.pop("HTTP_TRANSFER_ENCODING", None)
     spool.seek(0)
     return spool
+
+
+def _restate(answer: Answer, written: StoredKey, *, said_etag: str) -> None:
+    """Correct in moto's answer what was set right since: the version's id, and the eTag of a made-up copy."""
+    answer.body = [b"".join(answer.body).replace(said_etag.encode(), written.etag.encode())]
+    answer.headers = {name: value for name, value in answer.headers.items() if name.lower() != "x-amz-version-id"}
+    if announced_version(written):
+        answer.headers["x-amz-version-id"] = announced_version(written)
 
 
 def _removal_headers(removal: Removal) -> dict[str, str]:

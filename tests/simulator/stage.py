@@ -40,9 +40,10 @@ class Stage:
 
     def __enter__(self) -> Self:
         self._running.enter_context(self.graph)
+        # MinIO ends first: while its connection is kept alive a stopping gunicorn waits for a last request on it.
+        self._running.callback(self._stop_service)
         self._running.enter_context(self.minio)
         self.service = ServiceProcess(self.environment(), data_dir=self.folder / "data")
-        self._running.callback(self.service.stop)
         self.minio.notify(url=f"{self.service.url}/s3event", token=SECRET)
         for bucket in (*self.minio.options.buckets, *self.minio.options.versioned_buckets):
             for prefix in PREFIXES:
@@ -54,6 +55,9 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._running.close()
+
+    def _stop_service(self) -> None:
+        self.service.stop()
 
     def environment(self) -> dict[str, str]:
         """The service's settings on this stage."""
