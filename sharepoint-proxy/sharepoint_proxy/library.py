@@ -8,9 +8,8 @@ from typing import Any, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 from sharepoint_proxy.errors import NameRefusedError, PermanentError, TransientError
+from sharepoint_proxy.paths import MAX_PATH_CHARACTERS, path_length
 from sharepoint_proxy.records import Answer, DriveItem
-
-_MAX_PATH_CHARACTERS = 400
 
 
 class Body(Protocol):
@@ -72,10 +71,10 @@ class Library:
 
     def refuse_if_too_long(self, path: str) -> None:
         """NameRefusedError when the whole path has over 400 characters: SharePoint counts the site and library too."""
-        length = len(f"{self._drive.url_path}/{path}".encode("utf-16-le")) // 2
-        if length > _MAX_PATH_CHARACTERS:
+        length = path_length(f"{self._drive.url_path}/{path}")
+        if length > MAX_PATH_CHARACTERS:
             raise NameRefusedError(
-                f"The path in SharePoint would have {length} characters with site and library; {_MAX_PATH_CHARACTERS} are allowed."
+                f"The path in SharePoint would have {length} characters with site and library; {MAX_PATH_CHARACTERS} are allowed."
             )
 
     def put(self, path: str, body: Body) -> DriveItem:

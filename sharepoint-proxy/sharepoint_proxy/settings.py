@@ -31,8 +31,9 @@ _TENANTLESS = frozenset({"common", "organizations", "consumers"})
 # Graph takes fragments of a multiple of 320 KiB, each under 60 MiB (Microsoft's page "driveItem: createUploadSession").
 _FRAGMENT_UNIT_BYTES = 320 * 1024
 _MIB = 1024 * 1024
-# Stand-ins for required values: a name that no DNS resolves (RFC 2606), and a text that fits into no header.
-_NO_VALUE = "unset.invalid"
+STAND_IN = "unset.invalid"
+"""Stands in for a required value that is missing or wrong: no host can have this name (RFC 2606)."""
+# Stands in for a required secret: it fits into no header, so that it opens nothing.
 _NO_CREDENTIAL = "\n"
 
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
@@ -60,7 +61,7 @@ class Variable:
             return self.parse(self.default)
         if self.required is None:
             return None
-        return _NO_CREDENTIAL if self.secret else self.parse(_NO_VALUE)
+        return _NO_CREDENTIAL if self.secret else self.parse(STAND_IN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,8 @@ class Intake:
 def create_app(intake: Intake) -> Flask:
     """The WSGI application over INTAKE."""
     app = Flask("sharepoint_proxy")
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    # One byte more than is allowed: werkzeug cuts a chunked body at its limit without a word, and the length then tells.
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1
     webhook = Webhook(intake)
     app.add_url_rule("/s3event", view_func=webhook.receive, methods=["POST"])
     app.add_url_rule("/health", view_func=_health)
@@ -85,6 +86,8 @@ class Webhook:
         if (refusal := self._refusal()) is not None:
             return refusal
         body = request.get_data()
+        if len(body) > MAX_BODY_BYTES:
+            raise RequestEntityTooLarge
         try:
             parsed = events.parse(body)
         except BadEventError as error:

@@ -9,7 +9,7 @@ from simulator.calls import CallKind
 from simulator.exchange import Answer, CutError, Exchange
 from simulator.faults import LoseSession
 from simulator.graph_errors import GraphError, invalid, not_found
-from simulator.item_json import session_json
+from simulator.item_json import Json, session_json
 from simulator.items import Item
 from simulator.options import GridRule
 from simulator.pipeline import Plan, Run
@@ -60,8 +60,9 @@ class UploadHost:
         await exchange.lag()
         with self._tenant.lock:
             session = self._open(exchange)
-            session.announce()
-            return Answer(status=200, json=session_json(session))
+            # What still arrives on an older request must not move the place that is announced here.
+            session.turn += 1
+            return Answer(status=200, json=_announcement(session))
 
     async def _cancel(self, exchange: Exchange) -> Answer:
         _refuse_token(exchange)
@@ -126,7 +127,7 @@ class UploadHost:
             raise CutError
         self._tenant.sessions.prolong(session, self._tenant.options.session_idle_seconds)
         if not session.is_full or session.defer_commit:
-            return Answer(status=202, json=session_json(session))
+            return Answer(status=202, json=_announcement(session))
         return self._commit(session)
 
     def _commit(self, session: UploadSession) -> Answer:
@@ -148,6 +149,11 @@ class UploadHost:
         existing = parent.child(session.target.name)
         if existing is not None and (existing.is_folder or session.target.conflict.value == "fail"):
             raise GraphError(409, "nameAlreadyExists", "An item with this name appeared during the upload.")
+
+
+def _announcement(session: UploadSession) -> Json:
+    session.announced = session.received
+    return session_json(session)
 
 
 def _guid(exchange: Exchange) -> str:

@@ -71,7 +71,10 @@ class Range:
 
 @dataclass(slots=True, kw_only=True)
 class UploadSession:
-    """A session and the bytes it has; `turn` grows whenever a fragment under way loses its right to write."""
+    """A session and the bytes it has.
+
+    `announced` is where the client was last told to go on; `turn` grows when a fragment under way loses its right to write.
+    """
 
     target: Target
     writer: ContentWriter
@@ -100,11 +103,6 @@ class UploadSession:
     def expected_ranges(self) -> list[str]:
         """`nextExpectedRanges`: empty once the last byte is there."""
         return [] if self.is_full else [f"{self.received}-"]
-
-    def announce(self) -> None:
-        """Remember that the client was told where to go on; whatever still arrives on an older request is refused."""
-        self.announced = self.received
-        self.turn += 1
 
     def check(self, part: Range, content_length: int | None, *, refuse_off_grid: bool) -> None:
         """Raise the GraphError that a fragment with the header PART and CONTENT_LENGTH deserves."""

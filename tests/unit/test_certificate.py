@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 from cryptography.x509.oid import NameOID
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sharepoint_proxy.certificate import Credential, load
@@ -348,6 +348,7 @@ def test_it_says_that_a_folder_is_closed(closed_key: Path, ordinary_uid: int) ->
     key=st.binary() | st.tuples(st.integers(0, 700), st.binary(min_size=1, max_size=3)),
     passphrase=st.none() | st.text(),
 )
+@settings(deadline=None)
 def test_it_answers_any_bytes_with_a_credential_or_a_config_error(
     certificate: bytes | tuple[int, bytes], key: bytes | tuple[int, bytes], passphrase: str | None
 ) -> None:

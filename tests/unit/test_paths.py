@@ -135,10 +135,12 @@ def test_dots_in_a_key_lead_nowhere_else() -> None:
 
 
 def test_only_the_first_name_of_a_library_path_is_at_its_root() -> None:
-    routes = routing("*,a/=/,forms/,b/=B")
+    routes = routing("*,a/=/,forms/,b/=B,c=B/Forms,d/forms")
     assert routes.target("lycee", "a/forms/forms") == file_at("\u201b66orms/forms")
     assert routes.target("lycee", "forms/x") == file_at("\u201b66orms/x")
     assert routes.target("lycee", "b/forms") == file_at("B/forms")
+    assert routes.target("lycee", "c/x") == file_at("B/Forms/x")
+    assert routes.target("lycee", "d/forms/x") == file_at("d/forms/x")
 
 
 @pytest.mark.parametrize(
@@ -171,6 +173,11 @@ def test_it_finds_the_key_of_a_path() -> None:
     assert routes.key("Archives/2024/x") == ("lycee", "archives/2024/x")
     assert routes.key("Vieux/2023/x") == ("lycee", "archives/2023/x")
     assert routing("a/", buckets=("one", "two"), bucket_as_folder=True).key("two/a/x") == ("two", "a/x")
+
+
+def test_the_route_with_the_longest_folder_names_the_key_of_a_path() -> None:
+    for text in ("a=X,b=X/Y", "b=X/Y,a=X"):
+        assert routing(text).key("X/Y/z") == ("lycee", "b/z")
 
 
 def test_it_finds_a_key_whatever_the_case_and_composition_of_the_folders() -> None:

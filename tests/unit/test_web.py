@@ -1,18 +1,14 @@
-"""POST /s3event over HTTP: who may post, what is recorded, and which answer each sender gets."""
+"""POST /s3event over HTTP: who may post, what is recorded, and how senders and people are refused."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http import HTTPMethod
-from typing import Any
 
 import pytest
-from unit.web_server import KEY, PREVIOUS_SECRET, SECRET, Answered, WebServer, body_of, now_text, record_of
+from unit.web_server import KEY, PREVIOUS_SECRET, SECRET, UPLOADED, WebServer, body_of, record_of
 
 from sharepoint_proxy.errors import JournalError
-from sharepoint_proxy.records import Action, Outcome, State
 from sharepoint_proxy.web import MAX_BODY_BYTES
 
-UPLOADED = Outcome(state=State.SETTLED, action=Action.UPLOADED)
-PARKED = Outcome(state=State.PARKED, reason="The name is refused.")
 FULL_DISK = JournalError("The journal cannot be written (disk full).")
 
 
@@ -179,75 +175,33 @@ def test_it_records_the_good_records_of_a_body_beside_the_bad_ones(web: WebServe
     assert len(web.journal.rejected) == 1
 
 
-def test_it_says_where_each_key_stands_when_not_all_are_settled() -> None:
-    keys = [f"administration/{number}" for number in range(3)]
-    with WebServer(wait_seconds=0.3) as web:
-        web.on_wake = lambda: [
-            web.publish(UPLOADED, key=keys[0], generation=1),
-            web.publish(Outcome(state=State.WAITING, reason="Locked.", delay=60), key=keys[1], generation=2),
-        ][:0] and None
-        answer = web.post(body_of(*map(record_of, keys)))
-
-    assert answer.status == 202
-    assert [(entry["bucket"], entry["key"], entry["state"]) for entry in answer.records] == [
-        ("lycee", keys[0], "settled"),
-        ("lycee", keys[1], "waiting"),
-        ("lycee", keys[2], "waiting"),
-    ]
-    assert [entry["reason"] for entry in answer.records] == ["", "Locked.", "Recorded; its turn comes."]
+def test_health_asks_nobody_else(web: WebServer) -> None:
+    web.journal.broken = FULL_DISK
+    web.not_ready = ["The library was not found."]
+    answer = web.request("GET", "/health")
+    assert (answer.status, answer.json["status"]) == (200, "ok")
 
 
-def test_it_is_as_content_with_a_key_that_is_parked_for_good(web: WebServer) -> None:
-    web.on_wake = lambda: web.publish(PARKED)
-    assert web.post(body_of(record_of())).status == 204
+def test_ready_gives_the_reasons_why_it_is_not(web: WebServer) -> None:
+    web.not_ready = ["The library was not found.", "The disk is full."]
+    answer = web.request("GET", "/ready")
+    assert (answer.status, answer.json["ready"], answer.json["reasons"]) == (503, False, web.not_ready)
 
 
-def test_it_answers_with_the_reason_at_once_when_the_next_try_is_beyond_the_wait(web: WebServer) -> None:
-    web.on_wake = lambda: web.publish(Outcome(state=State.WAITING, reason="Throttled.", delay=60))
-    answer = web.post(body_of(record_of()))
-
-    assert answer.status == 202
-    assert answer.records == [{"bucket": "lycee", "key": KEY, "state": "waiting", "reason": "Throttled."}]
+def test_ready_says_so_as_soon_as_it_is(web: WebServer) -> None:
+    answer = web.request("GET", "/ready")
+    assert (answer.status, answer.json["ready"], answer.json["reasons"]) == (200, True, [])
 
 
-def test_it_waits_on_when_the_next_try_is_within_the_wait(web: WebServer) -> None:
-    def work() -> None:
-        web.publish(Outcome(state=State.WAITING, reason="Busy.", delay=0.5))
-        web.publish(UPLOADED)
+def test_no_answer_holds_a_secret(web: WebServer) -> None:
+    """Not the service's own, nor the one that a stranger tried."""
+    body = body_of(record_of())
+    answers = [web.post(body), web.post(b"hello"), web.post(body, token="guess"), web.post(body, token=None)]
+    answers += [web.request("GET", path, headers={"Authorization": "Bearer guess"}) for path in ("/s3event", "/ready")]
+    web.journal.broken = FULL_DISK
+    answers.append(web.post(body, token=PREVIOUS_SECRET))
 
-    web.on_wake = work
-    assert web.post(body_of(record_of())).status == 204
-
-
-def test_it_does_not_take_the_outcome_of_an_earlier_look_for_that_of_this_event() -> None:
-    with WebServer(wait_seconds=0.2) as web:
-        web.on_wake = lambda: web.publish(UPLOADED, generation=0)
-        assert web.post(body_of(record_of())).status == 202
-
-
-def test_it_waits_only_so_long() -> None:
-    with WebServer(wait_seconds=0.2) as web:
-        answer = web.post(body_of(record_of()))
-        assert (answer.status, answer.records[0]["state"]) == (202, "waiting")
-
-
-def never_waits(prepare: Callable[[WebServer], None], **members: object) -> Answered:
-    """The answer to an event that no worker ever settles, from a server that would wait long."""
-    with WebServer(wait_seconds=600) as web:
-        prepare(web)
-        answer = web.post(body_of(record_of(**members)))  # type: ignore[arg-type] # members of the record
-        assert web.journal.marked
-        return answer
-
-
-def test_it_does_not_wait_when_the_event_is_old() -> None:
-    """An old event means that the sender has a backlog, which waiting would hold up."""
-    assert never_waits(lambda _: None, eventTime="2026-01-31T11:04:33.844Z").status == 202
-
-
-def test_it_does_not_wait_when_the_service_is_stopping() -> None:
-    assert never_waits(lambda web: web.room.close()).status == 202
-
-
-def test_it_waits_for_a_fresh_event(web: WebServer) -> None:
-    assert web.post(body_of(record_of(eventTime=now_text()))).status == 204
+    assert {answer.status for answer in answers} == {204, 400, 403, 401, 405, 200, 503}
+    for answer in answers:
+        told = answer.headers.as_string() + answer.body.decode()
+        assert not any(secret in told for secret in (SECRET, PREVIOUS_SECRET, "guess"))

@@ -14,14 +14,16 @@ from werkzeug.serving import make_server
 
 from sharepoint_proxy.errors import JournalError
 from sharepoint_proxy.events import ObjectEvent
-from sharepoint_proxy.records import Job, Outcome
+from sharepoint_proxy.records import Action, Job, Outcome, State
 from sharepoint_proxy.waiting import WaitingRoom
 from sharepoint_proxy.web import Intake, create_app
 
 SECRET = "the-present-secret"
 PREVIOUS_SECRET = "the-previous-secret"
 KEY = "administration/note.txt"
-TIMEOUT_SECONDS = 20.0
+UPLOADED = Outcome(state=State.SETTLED, action=Action.UPLOADED)
+
+_TIMEOUT_SECONDS = 20.0
 
 
 def record_of(key: str = KEY, *, name: str = "s3:ObjectCreated:Put", bucket: str = "lycee", **members: object) -> Any:
@@ -48,15 +50,14 @@ class Answered:
     body: bytes
 
     @property
-    def records(self) -> list[dict[str, str]]:
-        """The entries of a 202."""
-        found: list[dict[str, str]] = json.loads(self.body)["records"]
-        return found
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
 
     @property
     def error(self) -> str:
         """The sentence of a refusal."""
-        return str(json.loads(self.body)["error"])
+        return str(self.json["error"])
 
 
 @dataclass
@@ -95,7 +96,7 @@ class WebServer:
     def __init__(self, *, seats: int = 8, wait_seconds: float = 15.0, max_lag_seconds: float = 5.0) -> None:
         self.journal = FakeJournal()
         self.room = WaitingRoom(seats=seats)
-        self.on_wake: Callable[[], None] = lambda: None
+        self.on_wake: Callable[[], object] = lambda: None
         self.woken = threading.Event()
         self.not_ready: list[str] = []
         app = create_app(
@@ -111,7 +112,8 @@ class WebServer:
             )
         )
         self._server = make_server("127.0.0.1", 0, app, threaded=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        # The interval is how long a shutdown takes.
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -134,7 +136,7 @@ class WebServer:
         self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answered:
         """One request on a connection of its own."""
-        connection = HTTPConnection("127.0.0.1", self._server.server_port, timeout=TIMEOUT_SECONDS)
+        connection = HTTPConnection("127.0.0.1", self._server.server_port, timeout=_TIMEOUT_SECONDS)
         try:
             connection.request(method, path, body=body, headers=dict(headers or {}))
             response = connection.getresponse()
@@ -144,7 +146,7 @@ class WebServer:
 
     def send_raw(self, head: bytes, body: bytes = b"") -> int:
         """Send a request as it is written here; the status of its answer."""
-        with socket.create_connection(("127.0.0.1", self._server.server_port), timeout=TIMEOUT_SECONDS) as connection:
+        with socket.create_connection(("127.0.0.1", self._server.server_port), timeout=_TIMEOUT_SECONDS) as connection:
             connection.sendall(head + b"Connection: close\r\n\r\n" + body)
             status_line = connection.makefile("rb").readline()
         return int(status_line.split()[1])
