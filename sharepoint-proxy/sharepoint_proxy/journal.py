@@ -183,14 +183,24 @@ class Journal:
         return max(0.0, min(waiting) - self._clock()) if waiting else None
 
     def begin(self, job: Job, upload: Upload) -> None:
-        """Put the intent to write UPLOAD on disk; OccupiedError when another key holds its place, or one above or below it."""
+        """Put the intent to write UPLOAD on disk; OccupiedError when another key holds its place, or one above or below it.
+
+        While an intent stands, the ledger's word for the key is in doubt: whoever finds it looks at SharePoint first.
+        """
 
         def operation(cursor: Any) -> None:
             self._refuse_if_occupied(cursor, job, upload.path, is_folder=False)
-            cursor.execute(
-                "INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (job.bucket, job.key, upload.path, self._place_of(upload.path), upload.etag, upload.size, None),
-            )
+            self._write_intent(cursor, job, upload)
+
+        self._database.write(operation)
+
+    def begin_removal(self, job: Job, path: str, *, is_folder: bool) -> None:
+        """Put the intent to remove what is at PATH on disk; of a folder OccupiedError while the mirror has anything below it."""
+
+        def operation(cursor: Any) -> None:
+            if is_folder:
+                self._refuse_if_occupied(cursor, job, path, is_folder=False)
+            self._write_intent(cursor, job, Upload(path=path, etag="", size=0))
 
         self._database.write(operation)
 
@@ -257,6 +267,11 @@ class Journal:
         if others:
             by = f"{others[0]['bucket']}/{others[0]['key']}"
             raise OccupiedError(f"The place {path} in SharePoint belongs to the object {by}.", by=by)
+
+    def _write_intent(self, cursor: Any, job: Job, upload: Upload) -> None:
+        place = self._place_of(upload.path)
+        values = (job.bucket, job.key, upload.path, place, upload.etag, upload.size, None)
+        cursor.execute("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
     def _look_at_folders_above(self, cursor: Any, job: Job) -> None:
         """Mark the folders that the mirror made above a key that is gone: they may be empty now."""

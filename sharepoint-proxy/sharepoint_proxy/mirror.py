@@ -72,6 +72,7 @@ class Journal(Protocol):
 
     def entry(self, bucket: str, key: str) -> LedgerEntry | None: ...
     def begin(self, job: Job, upload: Upload) -> None: ...
+    def begin_removal(self, job: Job, path: str, *, is_folder: bool) -> None: ...
     def refuse_if_occupied(self, job: Job, path: str, *, is_folder: bool) -> None: ...
     def note_session(self, job: Job, session_url: str | None) -> None: ...
 
@@ -153,13 +154,16 @@ class Mirror:
         if job.upload is None and entry is not None and _holds_same_bytes(entry, upload, reader):
             return _settled(Action.UNCHANGED, _entry(job, upload, entry.item_id, reader.quickxor()))
         session_url = self._resumable(job.upload, upload)
-        if session_url is None and (item := self._landed(job.upload, upload, reader)) is not None:
-            return _settled(Action.ADOPTED, _entry(job, upload, item.id, reader.quickxor()))
-        item = self._send(job, upload, stored, reader, session_url)
-        _verify(item, path=upload.path, reader=reader)
+        item = None if session_url is not None else self._landed(job.upload, upload, reader)
+        action = Action.UPLOADED if item is None else Action.ADOPTED
+        if item is None:
+            item = self._send(job, upload, stored, reader, session_url)
+            _verify(item, path=upload.path, reader=reader)
         if entry is not None and entry.path != upload.path and entry.item_id != item.id:
+            # The routes were changed since: what was written at the old place is taken away.
             self._library.delete(entry.item_id)
-        return _settled(Action.UPLOADED, _entry(job, upload, item.id, reader.quickxor()), sent=stored.size)
+        sent = stored.size if action is Action.UPLOADED else 0
+        return _settled(action, _entry(job, upload, item.id, reader.quickxor()), sent=sent)
 
     def _send(
         self, job: Job, upload: Upload, stored: StoredObject, reader: ObjectReader, session_url: str | None
@@ -198,13 +202,15 @@ class Mirror:
         if entry is not None and entry.is_folder:
             return self._remove_folder(job, entry)
         written = [*([entry.item_id] if entry is not None else []), *self._unsettled_items(job.upload)]
+        if entry is not None:
+            self._journal.begin_removal(job, entry.path, is_folder=False)
         # In a list, not a generator: every one of them must go, not only the first that was there.
         were_there = [self._library.delete(item_id) for item_id in dict.fromkeys(written)]
         return Outcome(state=State.SETTLED, action=Action.DELETED if any(were_there) else Action.ABSENT, forget=True)
 
     def _unsettled_items(self, earlier: Upload | None) -> Iterator[str]:
         """The file that a write of ours left before the ledger knew of it, if so; anybody else's file is not touched."""
-        if earlier is None or not earlier.etag:
+        if earlier is None or earlier.is_removal:
             return
         if earlier.session_url is not None:
             self._sessions.cancel(earlier.session_url)
@@ -213,11 +219,12 @@ class Mirror:
             yield item.id
 
     def _make_folder(self, job: Job, path: str, entry: LedgerEntry | None) -> Outcome:
-        if entry is not None and entry.path == path:
+        if entry is not None and job.upload is None and entry.path == path:
             return Outcome(state=State.SETTLED, action=Action.UNCHANGED)
         self._library.refuse_if_too_long(path)
         self._journal.refuse_if_occupied(job, path, is_folder=True)
-        item, made = self._library.make_folder(path)
+        item, made_now = self._library.make_folder(path)
+        made = made_now or (entry is not None and entry.made and entry.item_id == item.id)
         folder = LedgerEntry(
             bucket=job.bucket,
             key=job.key,
@@ -229,7 +236,7 @@ class Mirror:
             is_folder=True,
             made=made,
         )
-        return _settled(Action.FOLDER_MADE if made else Action.ADOPTED, folder)
+        return _settled(Action.FOLDER_MADE if made_now else Action.ADOPTED, folder)
 
     def _remove_folder(self, job: Job, entry: LedgerEntry) -> Outcome:
         """Remove a folder that the mirror made, if nothing is in it; what is removed below it later brings us here again."""
@@ -241,7 +248,7 @@ class Mirror:
             return Outcome(state=State.SETTLED, action=Action.FOLDER_KEPT, reason="MinIO has objects below it.")
         try:
             # The intent holds the whole place: nobody writes below it while it is removed.
-            self._journal.begin(job, Upload(path=entry.path, etag="", size=0))
+            self._journal.begin_removal(job, entry.path, is_folder=True)
         except OccupiedError as error:
             return Outcome(state=State.SETTLED, action=Action.FOLDER_KEPT, reason=f"{error.by} is still below it.")
         item = self._library.get(entry.item_id)

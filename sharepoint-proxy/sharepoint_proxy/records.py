@@ -115,12 +115,20 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """The intent to write the object of this eTag and size at this path; SESSION_URL is a secret."""
+    """The intent to write the object of this eTag and size at this path; SESSION_URL is a secret.
+
+    The intent to remove what is at the path is an upload of nothing: no object has an empty eTag.
+    """
 
     path: str
     etag: str
     size: int
     session_url: str | None = None
+
+    @property
+    def is_removal(self) -> bool:
+        """True for the intent to remove."""
+        return not self.etag
 
     def __repr__(self) -> str:
         """Shows everything but the session's URL, which is a bearer secret."""

@@ -230,7 +230,9 @@ class Service:
             ),
         )
         self._not_ready = []
-        _log.info("startup", extra={"drive_id": drive.id, "library": drive.name, "path": drive.url_path})
+        counts = self._journal.counts()
+        facts = {"drive_id": drive.id, "library": drive.name, "path": drive.url_path}
+        _log.info("startup", extra={**facts, "waiting": counts.waiting, "parked": counts.parked})
         self._workers.start()
 
     def _make_source(self) -> Source:

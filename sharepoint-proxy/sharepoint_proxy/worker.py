@@ -141,7 +141,9 @@ class Workers:
             outcome = self._judged(job)
             self._settle(job, outcome)
             self._publish(job, outcome)
-            _report(job, outcome, time.monotonic() - began)
+            # A key that only changes its queue has no outcome yet.
+            if outcome.large is None:
+                _report(job, outcome, time.monotonic() - began)
         finally:
             with self._changed:
                 self._free_places += 1

@@ -127,6 +127,10 @@ def test_it_refuses_an_assertion_without_a_thumbprint(client: PlainGraph) -> Non
     assert refusal(ask(client, assertion(client, headers={}))) == (401, "invalid_client", [50027])
 
 
+def test_a_scope_without_a_resource_means_graph(client: PlainGraph) -> None:
+    assert client.ask_for_token(scope=".default").status_code == 200
+
+
 def test_it_refuses_what_is_no_assertion(client: PlainGraph) -> None:
     assert refusal(ask(client, "not.a.token")) == (401, "invalid_client", [700027])
 

@@ -93,7 +93,7 @@ def test_bodies_are_not_always_json(
 
     assert answer.status_code == 503
     assert answer.text.startswith(begins)
-    assert (answer.headers.get("Content-Type") or "").partition(";")[0] == (content_type or "application/octet-stream")
+    assert (answer.headers.get("Content-Type") or "").partition(";")[0] == (content_type or "")
 
 
 def test_retry_after_is_sent_as_it_was_ordered(client: PlainGraph) -> None:
@@ -254,7 +254,7 @@ def test_units_run_out_and_come_back(client: PlainGraph) -> None:
     assert client.get("a.txt").status_code == 429
 
     client.simulator.advance(int(refused.headers["Retry-After"]))
-    assert [client.put("a.txt").status_code for _ in range(5)] == [200, 200, 200, 429, 429]
+    assert [client.put("a.txt").status_code for _ in range(5)] == [200, 200, 200, 200, 429]
     client.simulator.resource_units = None
     assert client.put("a.txt").status_code == 200
 

@@ -158,6 +158,9 @@ class Entra:
             raise EntraError(400, "invalid_tenant", 90002, text)
 
     def _check_scope(self, scope: str) -> None:
+        # Without a resource Microsoft Graph is meant; rclone asks so.
+        if scope == ".default":
+            return
         if not scope.endswith("/.default"):
             text = f"The provided request must include a 'scope' input parameter. The scope {scope!r} is not valid."
             raise EntraError(400, "invalid_scope", 70011, text)

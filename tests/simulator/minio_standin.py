@@ -180,13 +180,7 @@ class MinioStandin:
 
     def rename(self, bucket: str, source: str, target: str) -> None:
         """Move an object as ``mc mv`` does: HEAD, copy, delete; a name ending in ``/`` moves a folder, interleaved."""
-        client = self.client()
-        if not source.endswith("/"):
-            _move(client, bucket, source, target)
-            return
-        names = [str(each.object_name) for each in client.list_objects(bucket, prefix=source, recursive=True)]
-        with ThreadPoolExecutor(_FOLDER_MOVERS) as pool:
-            list(pool.map(lambda name: _move(client, bucket, name, target + name.removeprefix(source)), names))
+        move(self.client(), bucket, source, target)
 
     def fail_reads(self, fault: ReadFault, *, count: int = 1, key: str | None = None) -> None:
         """Let the next reads (GET or HEAD) of a key, or of any, fail."""
@@ -221,7 +215,17 @@ def _channel(options: StandinOptions, log: DeliveryLog) -> Channel:
     return QueueChannel(options.queue_dir, pace=pace, log=log)
 
 
-def _move(client: Minio, bucket: str, source: str, target: str) -> None:
+def move(client: Minio, bucket: str, source: str, target: str) -> None:
+    """Rename an object, or with names that end in ``/`` a folder, by the requests of ``mc mv``."""
+    if not source.endswith("/"):
+        _move_object(client, bucket, source, target)
+        return
+    names = [str(each.object_name) for each in client.list_objects(bucket, prefix=source, recursive=True)]
+    with ThreadPoolExecutor(_FOLDER_MOVERS) as pool:
+        list(pool.map(lambda name: _move_object(client, bucket, name, target + name.removeprefix(source)), names))
+
+
+def _move_object(client: Minio, bucket: str, source: str, target: str) -> None:
     client.copy_object(bucket, target, CopySource(bucket, source))
     # mc deletes in bulk, also a single object.
     for error in client.remove_objects(bucket, [DeleteObject(source)]):

@@ -109,10 +109,17 @@ def test_it_takes_a_body_of_the_largest_size(web: WebServer) -> None:
     assert web.post(body_of(record_of()).ljust(MAX_BODY_BYTES)).status == 204
 
 
-def test_it_refuses_a_larger_body_by_its_announced_length(web: WebServer) -> None:
-    head = f"POST /s3event HTTP/1.1\r\nHost: proxy\r\nAuthorization: Bearer {SECRET}\r\n"
-    assert web.send_raw(f"{head}Content-Length: {MAX_BODY_BYTES + 1}\r\n".encode()) == 413
+def test_it_refuses_a_body_of_one_byte_more(web: WebServer) -> None:
+    answer = web.post(body_of(record_of()).ljust(MAX_BODY_BYTES + 1))
+
+    assert answer.status == 413
+    assert str(MAX_BODY_BYTES) in answer.error
     assert not web.journal.marked
+
+
+def test_it_refuses_a_large_body_by_its_announced_length_before_it_comes(web: WebServer) -> None:
+    head = f"POST /s3event HTTP/1.1\r\nHost: proxy\r\nAuthorization: Bearer {SECRET}\r\n"
+    assert web.send_raw(f"{head}Content-Length: {10 * MAX_BODY_BYTES}\r\n".encode()) == 413
 
 
 @pytest.mark.parametrize("record", [record_of(), {"eventName": "s3:ObjectCreated:Put"}], ids=["event", "rejection"])

@@ -1,0 +1,175 @@
+"""A small world around the real journal, mirror and workers: MinIO and SharePoint in memory, and time that a test turns."""
+
+import contextlib
+import tempfile
+from collections import deque
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from unit.fake_library import Death, FakeLibrary, Wire
+from unit.fake_source import NOW, FakeSource
+from unit.fakes import BUCKET, Clock, created, open_database, open_journal, removed
+
+from sharepoint_proxy.events import SESSION_ABOVE_BYTES, ObjectEvent
+from sharepoint_proxy.mirror import Mirror
+from sharepoint_proxy.paths import comparison_key, parse_routing
+from sharepoint_proxy.records import Job, Outcome
+from sharepoint_proxy.sessions import Sessions
+from sharepoint_proxy.worker import Workers
+
+LARGE_BYTES = SESSION_ABOVE_BYTES + 3
+FRAGMENT_BYTES = 8 * 320 * 1024
+NEVER_GIVE_UP = 1_000_000
+PATIENCE = 200
+
+
+class World:
+    """Everything between two dictionaries. Events wait in `pending` until they are delivered; jobs in `claimed` until run."""
+
+    def __init__(self, *, prefixes: str = "*") -> None:
+        self.clock = Clock()
+        self.meanwhile: deque[Callable[[], None] | None] = deque()
+        """What happens at each of the next moments at which something can happen in between."""
+        self.wire = Wire(self._happen)
+        self.source = FakeSource(self._happen)
+        self.library = FakeLibrary(self.wire, self.clock)
+        self.pending: list[ObjectEvent] = []
+        self.claimed: list[Job] = []
+        self.outcomes: list[tuple[str, Outcome]] = []
+        self._folder = contextlib.ExitStack()
+        self._path = Path(self._folder.enter_context(tempfile.TemporaryDirectory())) / "journal.db"
+        self.start(prefixes=prefixes)
+
+    def start(self, *, prefixes: str | None = None) -> None:
+        """Start the proxy on the journal that is there."""
+        if prefixes is not None:
+            self._routing = parse_routing(prefixes, buckets=(BUCKET,), bucket_as_folder=False)
+        self.database = open_database(self._path)
+        self.journal = open_journal(self.database, self.clock)
+        self.journal.recover()
+        mirror = Mirror(
+            routing=self._routing,
+            source=self.source,
+            journal=self.journal,
+            library=self.library,
+            sessions=Sessions(
+                self.library, self.library, fragment_bytes=FRAGMENT_BYTES, is_stopping=lambda: False
+            ),
+            clock=lambda: NOW,
+        )
+        # Never started: a test runs its jobs one by one, and inside one another.
+        self._workers = Workers(
+            journal=self.journal,
+            converge=mirror.converge,
+            publish=lambda job, outcome: self.outcomes.append((job.key, outcome)),
+            paused=lambda: 0.0,
+            places=16,
+            large_places=4,
+            max_attempts=NEVER_GIVE_UP,
+        )
+
+    def end(self) -> None:
+        """Close the journal and remove its file."""
+        self.database.close()
+        self._folder.close()
+
+    def die(self, *, prefixes: str | None = None) -> None:
+        """End the process in the middle of whatever it does, and start it again."""
+        self.claimed.clear()
+        self.database.close()
+        self.start(prefixes=prefixes)
+
+    def put(self, key: str, content: bytes, *, in_parts: bool = False, age: timedelta = timedelta(0)) -> None:
+        """Store an object; its event is pending."""
+        self.source.put(key, content, in_parts=in_parts, age=age)
+        self.pending.append(created(key, size=len(content)))
+
+    def remove(self, key: str) -> None:
+        """Delete an object; its event is pending."""
+        self.source.remove(key)
+        self.pending.append(removed(key))
+
+    def deliver_all(self) -> None:
+        """Hand every pending event to the journal, in order."""
+        self.journal.mark(self.pending)
+        self.pending.clear()
+
+    def claim(self, *, places: int = 16, large_places: int = 4) -> None:
+        """Let workers take what is due."""
+        self.claimed += self.journal.claim(places=places, large_places=large_places)
+
+    def work(self, index: int = 0) -> None:
+        """Run one of the claimed jobs inside whatever runs already."""
+        self._workers._run(self.claimed.pop(index))
+
+    def run(self, index: int = 0) -> None:
+        """Run one of the claimed jobs; the process may die of it."""
+        try:
+            self.work(index)
+        except Death:
+            self.die()
+
+    def look(self) -> None:
+        """Deliver, and run once each job that is due at the end of the grace period."""
+        self.deliver_all()
+        self.clock.turn(2)
+        self.claim()
+        while self.claimed:
+            self.run()
+
+    def calm(self) -> None:
+        """With nothing more going wrong, deliver all and work until nothing is left to do."""
+        self.wire.faults.clear()
+        self.meanwhile.clear()
+        self.deliver_all()
+        self._work_until_quiet()
+        for row in self.database.read("SELECT key FROM changes WHERE state = 'parked' AND blocked_by IS NULL"):
+            self.pending.append(created(row["key"]))
+        self.deliver_all()
+        self._work_until_quiet()
+
+    def blocked(self) -> dict[str, str]:
+        """The parked keys, each with the key that holds its place."""
+        rows = self.database.read("SELECT key, blocked_by FROM changes WHERE state = 'parked'")
+        return {row["key"]: row["blocked_by"].removeprefix(f"{BUCKET}/") for row in rows}
+
+    def disagreements(self) -> list[str]:
+        """What SharePoint holds otherwise than MinIO, apart from keys whose place another key holds."""
+        wanted = {key: version.content for key, version in self.source.objects.items() if key not in self.blocked()}
+        files = {self._place(key): content for key, content in wanted.items() if not key.endswith("/")}
+        there = {place: item.content for place, item in self.library.items.items() if item.content is not None}
+        folders = [key for key in wanted if key.endswith("/")]
+        return [
+            *(f"{place} differs" for place in files if there.get(place) != files[place]),
+            *(f"{place} is left over" for place in there if place not in files),
+            *(f"the folder {key} is missing" for key in folders if not self.library.is_folder(self._place(key))),
+            *(f"the folder {key} is left over" for key in self._made_folders() if not self._is_wanted(key)),
+        ]
+
+    def _made_folders(self) -> list[str]:
+        rows = self.database.read("SELECT key FROM ledger WHERE is_folder AND made")
+        return [row["key"] for row in rows]
+
+    def _is_wanted(self, folder_key: str) -> bool:
+        return any(comparison_key(key).startswith(comparison_key(folder_key)) for key in self.source.objects)
+
+    def _place(self, key: str) -> str:
+        target = self._routing.target(BUCKET, key)
+        assert target is not None
+        return comparison_key(target.path)
+
+    def _work_until_quiet(self) -> None:
+        for _ in range(PATIENCE):
+            while self.claimed:
+                self.run()
+            due = self.journal.seconds_until_due(large_places=4)
+            if due is None:
+                return
+            self.clock.turn(due)
+            self.claim()
+        raise AssertionError("The mirror does not come to rest.")
+
+    def _happen(self) -> None:
+        if self.meanwhile and (action := self.meanwhile.popleft()) is not None:
+            action()
