@@ -16,7 +16,6 @@ from simulator import tls
 from simulator.calls import CallKind
 from simulator.faults import AnswerWith, Fault, Match
 from simulator.graph_server import GraphSimulator
-from simulator.options import SimulatorOptions
 
 RCLONE = Path(sys.executable).with_name("rclone")
 MIB = 1024 * 1024
@@ -51,7 +50,7 @@ def test_msal_gets_a_token_with_an_older_kind_of_thumbprint(
     client: PlainGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     issued = tls.application()
-    sha1 = issued.certificate.fingerprint(tls.hashes.SHA1()).hex()  # noqa: S303 - the thumbprint's own definition
+    sha1 = issued.certificate.fingerprint(tls.hashes.SHA1()).hex()
     credential = {"private_key": issued.key_pem().decode(), "thumbprint": sha1}
 
     application = msal_application(client.simulator, monkeypatch, credential)

@@ -5,8 +5,8 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from email.utils import format_datetime
 from datetime import UTC, datetime
+from email.utils import format_datetime
 
 import pytest
 import requests
@@ -84,9 +84,7 @@ def test_an_ordered_answer_has_no_effect_unless_told_so(client: PlainGraph) -> N
         (FaultBody.JSON, "application/json", '{"error":{"code":"serviceNotAvailable"'),
     ],
 )
-def test_bodies_are_not_always_json(
-    client: PlainGraph, body: FaultBody, content_type: str | None, begins: str
-) -> None:
+def test_bodies_are_not_always_json(client: PlainGraph, body: FaultBody, content_type: str | None, begins: str) -> None:
     order(client, AnswerWith(503, body))
 
     answer = client.get("a.txt")
@@ -249,7 +247,11 @@ def test_units_run_out_and_come_back(client: PlainGraph) -> None:
 
     assert [answer.headers.get("RateLimit-Remaining") for answer in (*writes, read)] == [None, None, None, "2", "1"]
     assert read.headers["RateLimit-Limit"] == "10"
-    assert (refused.status_code, code(refused), inner_code(refused)) == (429, "activityLimitReached", "throttledRequest")
+    assert (refused.status_code, code(refused), inner_code(refused)) == (
+        429,
+        "activityLimitReached",
+        "throttledRequest",
+    )
     assert 0 < int(refused.headers["Retry-After"]) <= 60
     assert client.get("a.txt").status_code == 429
 

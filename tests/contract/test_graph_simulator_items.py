@@ -17,7 +17,9 @@ def quickxor(content: bytes) -> str:
     return digest.base64()
 
 
-def make_folder(client: PlainGraph, name: str, *, parent: str = "root", behaviour: str | None = None) -> requests.Response:
+def make_folder(
+    client: PlainGraph, name: str, *, parent: str = "root", behaviour: str | None = None
+) -> requests.Response:
     body: dict[str, object] = {"name": name, "folder": {}}
     if behaviour:
         body[BEHAVIOUR] = behaviour

@@ -80,9 +80,7 @@ def test_sites_keep_their_files_apart(wide: PlainGraph) -> None:
     assert wide.simulator.tree("Documents", site=f"{HOST}:/sites/other") == {}
 
 
-@pytest.mark.parametrize(
-    ("drive", "status"), [("b!unknown", 404), ("nonsense", 400), ("B!" + "A" * 64, 400)]
-)
+@pytest.mark.parametrize(("drive", "status"), [("b!unknown", 404), ("nonsense", 400), ("B!" + "A" * 64, 400)])
 def test_an_unknown_drive_is_refused(client: PlainGraph, drive: str, status: int) -> None:
     assert client.send("GET", f"{client.simulator.base_url}/drives/{drive}/root").status_code == status
 

@@ -1,12 +1,17 @@
 """The stand-in sends, for the same acts, the very requests that were recorded from a MinIO server."""
 
+import json
 import re
 from collections.abc import Iterator
+from urllib.parse import unquote_plus
 
 import pytest
 from contract.minio_acts import BUCKETS, Actor, acts, recorded_steps
 from contract.minio_receiver import Received, Receiver
+from hypothesis import given
+from hypothesis import strategies as st
 
+from simulator.minio_events import go_json, query_escape
 from simulator.minio_standin import MinioStandin, StandinOptions
 
 STEPS = recorded_steps()
@@ -91,6 +96,20 @@ def test_it_announces_tagging_with_the_sequencer_of_the_content(replayed: list[l
     tagged = replayed[numbers["lycee: put tags"]][0]
 
     assert _field("sequencer", tagged) == _field("sequencer", copied)
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=50))
+def test_its_keys_are_read_back_by_unquoting_once(key: str) -> None:
+    assert unquote_plus(query_escape(key)) == key
+    assert not set(query_escape(key)) & set(' /<>&"')
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_its_json_is_read_back_and_safe_inside_html(value: dict[str, str]) -> None:
+    written = go_json(value)
+
+    assert json.loads(written) == value
+    assert not set(written.decode()) & set("<>&\u2028\u2029")
 
 
 def _field(name: str, request: Received) -> str:

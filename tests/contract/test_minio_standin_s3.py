@@ -369,6 +369,18 @@ def test_it_fails_reads_on_demand(standin: MinioStandin, client: Minio) -> None:
     assert read(client, "a.bin") == content
 
 
+def test_it_breaks_off_downloads_when_it_stops(standin: MinioStandin, client: Minio) -> None:
+    standin.put_synthetic("lycee", "huge.bin", size=GIB, seed=7)
+    response = client.get_object("lycee", "huge.bin")
+    response.read(MIB)
+    standin.stop()
+
+    with pytest.raises(urllib3.exceptions.ProtocolError):
+        response.read()
+    with pytest.raises(urllib3.exceptions.HTTPError):
+        client.stat_object("lycee", "huge.bin")
+
+
 def test_it_forgets_faults_when_it_is_healed(standin: MinioStandin, client: Minio) -> None:
     put(client, "a.txt")
     standin.fail_reads(ReadFault.UNAVAILABLE, count=100)

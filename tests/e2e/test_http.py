@@ -5,8 +5,6 @@ import socket
 from collections.abc import Iterator
 from http.client import HTTPConnection
 
-import pytest
-
 from sharepoint_proxy.web import MAX_BODY_BYTES
 from simulator.service_process import SECRET
 from simulator.stage import Stage
@@ -45,10 +43,10 @@ def test_it_reads_a_body_without_a_length_up_to_its_limit(stage: Stage) -> None:
     assert status_of(stage, f"{HEAD}{AUTHORIZATION}Content-Length: {10 * MAX_BODY_BYTES}\r\n") == 413
 
 
-@pytest.mark.parametrize("tokens", [(SECRET, "wrong"), ("wrong", SECRET)])
-def test_it_refuses_two_authorization_headers(stage: Stage, tokens: tuple[str, str]) -> None:
-    headers = "".join(f"Authorization: Bearer {token}\r\n" for token in tokens)
-    assert status_of(stage, f"{HEAD}{headers}Content-Length: 2\r\n", b"{}") == 403
+def test_it_refuses_two_authorization_headers(stage: Stage) -> None:
+    for tokens in [(SECRET, "wrong"), ("wrong", SECRET)]:
+        headers = "".join(f"Authorization: Bearer {token}\r\n" for token in tokens)
+        assert status_of(stage, f"{HEAD}{headers}Content-Length: 2\r\n", b"{}") == 403
 
 
 def test_it_serves_one_request_after_the_other_on_a_connection(stage: Stage) -> None:

@@ -54,7 +54,7 @@ class Controls:
             found = self._library(library, site)
             if recycled := found.bin_item(item_id):
                 return snapshot(recycled.item, path=recycled.path, recycled=True)
-            item = next((item for item in found.root.walk() if item.id == item_id), None)
+            item = found.live(item_id)
             return snapshot(item, path=item.path) if item else None
 
     def recycle_bin(self, library: str = DEFAULT_LIBRARY, *, site: str | None = None) -> list[str]:

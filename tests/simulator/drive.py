@@ -59,9 +59,13 @@ class Library:
 
     def by_id(self, item_id: str) -> Item:
         """The live item with ITEM_ID, whose case matters; raise a 404."""
-        if item := self._items.get(item_id):
+        if item := self.live(item_id):
             return item
         raise not_found()
+
+    def live(self, item_id: str) -> Item | None:
+        """The live item with ITEM_ID, if there is one."""
+        return self._items.get(item_id)
 
     def find(self, names: Sequence[str], below: Item | None = None) -> Item | None:
         """The item at the path NAMES below the root or the item BELOW, in any case."""

@@ -106,8 +106,10 @@ class S3Application:
     def _read(self, request: S3Request) -> Answer:
         fault = self._faults.take(request.key)
         refuse(fault)
-        stored = find_readable(self._store, request)
-        answer = read_answer(stored, request)
+        with self._store.lock:
+            stored = find_readable(self._store, request)
+            # The content stays readable from here on, whatever becomes of the object.
+            answer = read_answer(stored, request)
         if answer.status in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
             name = EventName.HEAD if request.method == "HEAD" else EventName.GET
             self._notifier.save(self._events_of(request, answer, name, object_state(stored)))

@@ -6,6 +6,7 @@ From a shell: ``python -m simulator minio --help``.
 
 import argparse
 import shlex
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -235,6 +236,8 @@ def _move_object(client: Minio, bucket: str, source: str, target: str) -> None:
 def main(argv: Sequence[str]) -> int:
     """Serve until interrupted: print the settings to export, then a line for each delivery."""
     arguments = _parser().parse_args(argv)
+    # So that the temporary queue directory goes, too, when the process is terminated.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="minio-standin-") as scratch, suppress(KeyboardInterrupt):
         _serve(arguments, queue_dir=arguments.queue_dir or Path(scratch))
     return 0

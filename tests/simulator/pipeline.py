@@ -68,7 +68,12 @@ class Pipeline:
             )
         answer = await self._answer(exchange, plan, units)
         self._record(exchange, plan, units, answer.status if answer else 0, arrived)
-        return await exchange.send(answer) if answer else exchange.cut()
+        if answer is None:
+            return exchange.cut()
+        try:
+            return await exchange.send(answer)
+        except ConnectionError:
+            return exchange.cut()
 
     async def _answer(self, exchange: Exchange, plan: Plan, units: int) -> Answer | None:
         try:

@@ -4,10 +4,11 @@ import contextlib
 import tempfile
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from unit.fake_library import Death, FakeLibrary, Wire
+from unit.fake_library import Death, FakeLibrary, Item, Wire
 from unit.fake_source import NOW, FakeSource
 from unit.fakes import BUCKET, Clock, created, open_database, open_journal, removed
 
@@ -37,6 +38,7 @@ class World:
         self.pending: list[ObjectEvent] = []
         self.claimed: list[Job] = []
         self.outcomes: list[tuple[str, Outcome]] = []
+        self._foreign: dict[str, Item] = {}
         self._folder = contextlib.ExitStack()
         self._path = Path(self._folder.enter_context(tempfile.TemporaryDirectory())) / "journal.db"
         self.start(prefixes=prefixes)
@@ -79,6 +81,10 @@ class World:
         self.claimed.clear()
         self.database.close()
         self.start(prefixes=prefixes)
+
+    def put_foreign(self, path: str, content: bytes) -> None:
+        """Let a user have a file of their own in the library."""
+        self._foreign[comparison_key(path)] = replace(self.library.put_directly(path, content))
 
     def put(self, key: str, content: bytes, *, in_parts: bool = False, age: timedelta = timedelta(0)) -> None:
         """Store an object; its event is pending."""
@@ -138,14 +144,19 @@ class World:
         """What SharePoint holds otherwise than MinIO, apart from keys whose place another key holds."""
         wanted = {key: version.content for key, version in self.source.objects.items() if key not in self.blocked()}
         files = {self._place(key): content for key, content in wanted.items() if not key.endswith("/")}
+        files |= {place: item.content or b"" for place, item in self._foreign.items()}
         there = {place: item.content for place, item in self.library.items.items() if item.content is not None}
         folders = [key for key in wanted if key.endswith("/")]
         return [
             *(f"{place} differs" for place in files if there.get(place) != files[place]),
             *(f"{place} is left over" for place in there if place not in files),
+            *(f"{place} is not as its owner left it" for place in self._foreign if not self._is_untouched(place)),
             *(f"the folder {key} is missing" for key in folders if not self.library.is_folder(self._place(key))),
             *(f"the folder {key} is left over" for key in self._made_folders() if not self._is_wanted(key)),
         ]
+
+    def _is_untouched(self, place: str) -> bool:
+        return self.library.items.get(place) == self._foreign[place]
 
     def _made_folders(self) -> list[str]:
         rows = self.database.read("SELECT key FROM ledger WHERE is_folder AND made")
