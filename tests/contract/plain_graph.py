@@ -1,5 +1,6 @@
 """Graph as a person with curl sees it: requests to one library of a simulator, and whatever it answers."""
 
+from collections.abc import Mapping
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -63,13 +64,17 @@ class PlainGraph:
         """The answer to a GET of the item at PATH."""
         return self.ask("GET", f"root:/{encoded(path)}", **more)
 
-    def open_session(self, path: str, headers: dict[str, str] | None = None, **item: object) -> requests.Response:
+    def open_session(
+        self, path: str, item: Mapping[str, object] | None = None, *, headers: dict[str, str] | None = None
+    ) -> requests.Response:
         """The answer to createUploadSession for PATH with ITEM in its body."""
-        return self.ask("POST", f"root:/{encoded(path)}:/createUploadSession", json={"item": item}, headers=headers)
+        return self.ask(
+            "POST", f"root:/{encoded(path)}:/createUploadSession", json={"item": item or {}}, headers=headers
+        )
 
-    def upload_url(self, path: str, **item: object) -> str:
-        """The URL of a new upload session for PATH."""
-        answer = self.open_session(path, **{"@microsoft.graph.conflictBehavior": "replace", **item})
+    def upload_url(self, path: str, item: Mapping[str, object] | None = None) -> str:
+        """The URL of a new upload session for PATH, which replaces unless ITEM says otherwise."""
+        answer = self.open_session(path, {"@microsoft.graph.conflictBehavior": "replace", **(item or {})})
         return str(answer.json()["uploadUrl"])
 
     def send_part(self, url: str, content: bytes, *, first: int, total: int, **headers: str) -> requests.Response:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msal
 import pytest
 from contract.plain_graph import SCOPE, PlainGraph
+from cryptography.hazmat.primitives import hashes
 
 from sharepoint_proxy.quickxor import QuickXorHash
 from simulator import tls
@@ -50,7 +51,7 @@ def test_msal_gets_a_token_with_an_older_kind_of_thumbprint(
     client: PlainGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     issued = tls.application()
-    sha1 = issued.certificate.fingerprint(tls.hashes.SHA1()).hex()
+    sha1 = issued.certificate.fingerprint(hashes.SHA1()).hex()  # noqa: S303 - a thumbprint is SHA-1 by definition
     credential = {"private_key": issued.key_pem().decode(), "thumbprint": sha1}
 
     application = msal_application(client.simulator, monkeypatch, credential)

@@ -33,7 +33,7 @@ def test_a_writer_holds_what_was_written_and_not_taken_back(
 
 
 @given(data=st.binary(max_size=3000), first=st.integers(0, 3000), second=st.integers(0, 3000), in_file=st.booleans())
-def test_any_part_of_a_content_can_be_read(data: bytes, first: int, second: int, in_file: bool) -> None:
+def test_any_part_of_a_content_can_be_read(*, data: bytes, first: int, second: int, in_file: bool) -> None:
     start, end = sorted((min(first, len(data)), min(second, len(data))))
     with TemporaryDirectory() as folder:
         store = ContentStore(Path(folder), memory_limit=0 if in_file else 10_000, keep=True)

@@ -75,7 +75,7 @@ def test_an_unknown_tenant_has_no_openid_document(client: PlainGraph) -> None:
 @pytest.mark.parametrize("algorithm", ["RS256", "PS256"])
 @pytest.mark.parametrize(("name", "digest"), [("x5t", "sha1"), ("x5t#S256", "sha256")])
 def test_it_accepts_both_signatures_with_both_thumbprints(
-    client: PlainGraph, algorithm: str, name: str, digest: str, padding: bool
+    client: PlainGraph, *, algorithm: str, name: str, digest: str, padding: bool
 ) -> None:
     headers = {name: thumbprint(tls.application(), digest, padding=padding)}
 

@@ -124,7 +124,7 @@ def test_the_token_endpoint_fails_in_its_own_words(client: PlainGraph) -> None:
     [(CutPoint.BEFORE_BODY, 0, False), (CutPoint.HALF_BODY, 2 * MIB, False), (CutPoint.AFTER_EFFECT, 4 * MIB, True)],
 )
 def test_a_connection_is_cut_at_three_places(
-    client: PlainGraph, at: CutPoint, bytes_received: int, is_stored: bool
+    client: PlainGraph, *, at: CutPoint, bytes_received: int, is_stored: bool
 ) -> None:
     order(client, CutConnection(at), Match(CallKind.PUT_CONTENT))
 
@@ -169,7 +169,7 @@ def test_the_last_answer_may_be_lost(client: PlainGraph) -> None:
 
 
 @pytest.mark.parametrize(("name_stays_taken", "status"), [(False, 200), (True, 409)])
-def test_a_session_may_be_lost(client: PlainGraph, name_stays_taken: bool, status: int) -> None:
+def test_a_session_may_be_lost(client: PlainGraph, *, name_stays_taken: bool, status: int) -> None:
     url = client.upload_url("a.docx")
     order(client, LoseSession(name_stays_taken), Match(CallKind.FRAGMENT, path="a.docx"))
 
@@ -340,7 +340,7 @@ def test_a_test_can_wait_for_what_another_thread_causes(client: PlainGraph) -> N
 
     assert client.simulator.wait_for(lambda: "a.txt" in client.simulator.tree())
     timer.join()
-    with pytest.raises(TimeoutError, match="201 PUT_CONTENT PUT a.txt 5 B"):
+    with pytest.raises(TimeoutError, match=r"201 PUT_CONTENT PUT a\.txt 5 B"):
         client.simulator.wait_for(lambda: False, timeout=0.05)
 
 

@@ -27,7 +27,6 @@ from simulator.faults import (
     Match,
     TruncateAnswer,
 )
-from simulator.graph_server import GraphSimulator
 from simulator.options import OfficeRewriting
 from simulator.remote import RemoteSimulator
 
@@ -122,7 +121,7 @@ def test_another_process_can_act_as_a_person(client: PlainGraph, remote: RemoteS
     assert client.simulator.tree() == {"b": None, "b/c": None, "b/d.txt": 3}
     remote.delete_foreign("b/d.txt")
     assert client.simulator.recycle_bin() == ["b/d.txt"]
-    with pytest.raises(LookupError, match="There is no 'a.txt'"):
+    with pytest.raises(LookupError, match=r"There is no 'a\.txt'"):
         remote.edit_foreign("a.txt", b"three")
     with pytest.raises(ValueError, match="Invalid request"):
         remote.put_foreign("CON", b"")
@@ -158,7 +157,7 @@ def test_another_process_can_change_rules_and_conditions(client: PlainGraph, rem
     remote.revoke_tokens()
     remote.expire_delta_tokens()
 
-    simulator: GraphSimulator = client.simulator
+    simulator = client.simulator
     assert (simulator.latency, simulator.bandwidth, simulator.resource_units) == (0.25, 1000.0, 50)
     assert (remote.latency, remote.bandwidth, remote.resource_units) == (0.25, 1000.0, 50)
     assert simulator.options.office_rewriting is OfficeRewriting.IN_THE_ANSWER

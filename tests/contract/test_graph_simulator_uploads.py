@@ -30,7 +30,7 @@ def status(client: PlainGraph, url: str) -> list[str]:
 
 def test_a_session_lives_on_another_host_and_takes_a_file_in_fragments(client: PlainGraph) -> None:
     content = os.urandom(2 * GRID + 5)
-    opened = client.open_session("big.bin", **{BEHAVIOUR: "replace"}).json()
+    opened = client.open_session("big.bin", {BEHAVIOUR: "replace"}).json()
     url = opened["uploadUrl"]
 
     assert opened["nextExpectedRanges"] == ["0-"]
@@ -73,21 +73,21 @@ def test_the_conflict_behaviour_belongs_into_the_item(client: PlainGraph) -> Non
     client.put("a.bin")
     route = "root:/a.bin:/createUploadSession"
 
-    assert code(client.open_session("a.bin", **{BEHAVIOUR: "fail"})) == "nameAlreadyExists"
-    assert client.open_session("a.bin", **{BEHAVIOUR: "overwrite"}).status_code == 400
+    assert code(client.open_session("a.bin", {BEHAVIOUR: "fail"})) == "nameAlreadyExists"
+    assert client.open_session("a.bin", {BEHAVIOUR: "overwrite"}).status_code == 400
     assert client.ask("POST", route, json={BEHAVIOUR: "replace"}).status_code == 400
     assert client.ask("POST", route, data=b"").status_code == 200
 
 
 def test_the_name_in_the_body_must_be_that_of_the_url(client: PlainGraph) -> None:
-    assert client.open_session("a.bin", name="b.bin").status_code == 400
-    assert client.open_session("a.bin", name="a.bin").status_code == 200
+    assert client.open_session("a.bin", {"name": "b.bin"}).status_code == 400
+    assert client.open_session("a.bin", {"name": "a.bin"}).status_code == 200
 
 
 def test_a_session_renames_when_told_to(client: PlainGraph) -> None:
     client.put("a.bin")
 
-    answer = send_all(client, client.upload_url("a.bin", **{BEHAVIOUR: "rename"}), b"x" * GRID)
+    answer = send_all(client, client.upload_url("a.bin", {BEHAVIOUR: "rename"}), b"x" * GRID)
 
     assert (answer.status_code, answer.json()["name"]) == (201, "a 1.bin")
 
@@ -110,7 +110,7 @@ def test_a_session_needs_its_folder_unless_switched(client: PlainGraph) -> None:
 def test_a_session_sets_the_dates_without_a_second_version(client: PlainGraph) -> None:
     info = {"createdDateTime": "2019-01-02T03:04:05Z", "lastModifiedDateTime": "2020-02-03T04:05:06Z"}
 
-    answer = send_all(client, client.upload_url("a.bin", fileSystemInfo=info), b"x" * GRID)
+    answer = send_all(client, client.upload_url("a.bin", {"fileSystemInfo": info}), b"x" * GRID)
 
     assert answer.json()["fileSystemInfo"] == info
     stored = client.simulator.item("a.bin")
@@ -121,7 +121,7 @@ def test_a_session_sets_the_dates_without_a_second_version(client: PlainGraph) -
 def test_only_one_session_is_open_for_a_name(client: PlainGraph) -> None:
     url = client.upload_url("a.bin")
 
-    refused = client.open_session("A.bin", **{BEHAVIOUR: "replace"})
+    refused = client.open_session("A.bin", {BEHAVIOUR: "replace"})
     assert (refused.status_code, code(refused)) == (409, "nameAlreadyExists")
     assert client.bare("DELETE", url).status_code == 204
     assert client.open_session("a.bin").status_code == 200
@@ -322,7 +322,7 @@ def test_a_session_can_wait_for_its_commit(client: PlainGraph) -> None:
 
 
 def test_a_name_taken_meanwhile_is_a_conflict_for_fail_only(client: PlainGraph) -> None:
-    careful = client.upload_url("a.bin", **{BEHAVIOUR: "fail"})
+    careful = client.upload_url("a.bin", {BEHAVIOUR: "fail"})
     bold = client.upload_url("b.bin")
     for name in ("a.bin", "b.bin"):
         client.simulator.put_foreign(name, b"somebody was faster")

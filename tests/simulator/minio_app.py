@@ -68,7 +68,8 @@ class S3Application:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        time.sleep(self._faults.latency_seconds)
+        if self._faults.latency_seconds:
+            time.sleep(self._faults.latency_seconds)
         environ["minio.request_id"] = request_id = f"{self._notifier.unique_ns():X}"
         common = {"Server": "MinIO", "x-amz-request-id": request_id, "x-amz-id-2": self._notifier.host_id}
         with _spooled(environ) as body:

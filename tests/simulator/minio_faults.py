@@ -39,9 +39,10 @@ class Faults:
             self._plans.append(_Plan(fault, count, key))
 
     def clear(self) -> None:
-        """Let reads succeed again."""
+        """Let reads succeed again, without delay."""
         with self._lock:
             self._plans.clear()
+            self.latency_seconds = 0.0
 
     def take(self, key: str) -> ReadFault | None:
         """The failure that is due for a read of this key."""
