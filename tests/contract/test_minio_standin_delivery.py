@@ -140,6 +140,18 @@ def test_it_keeps_events_over_a_stop_and_sends_them_oldest_first_after_the_start
     assert receiver.keys() == [f"lycee/{key}" for key in keys]
 
 
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"EventName": "s3:Other", "Key": "a"}'])
+def test_it_drops_files_that_hold_no_event(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "broken.event").write_bytes(content)
+    with Receiver() as receiver, MinioStandin(options=StandinOptions(queue_dir=tmp_path)) as standin:
+        aim(standin, receiver)
+        put(standin, "a.txt")
+        standin.drain()
+
+    assert receiver.keys() == ["lycee/a.txt"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_it_keeps_objects_and_port_over_a_stop(queued: StandinOptions) -> None:
     with MinioStandin(options=queued) as standin:
         put(standin, "a.txt")

@@ -365,6 +365,9 @@ def test_it_fails_reads_on_demand(standin: MinioStandin, client: Minio) -> None:
     for _ in range(2):
         with pytest.raises(urllib3.exceptions.ProtocolError):
             read(client, "a.bin")
+    standin.fail_reads(ReadFault.RESET)
+    with pytest.raises(urllib3.exceptions.ProtocolError):
+        client.stat_object("lycee", "a.bin")
     assert (unavailable.value.code, forbidden.value.code) == ("SlowDownRead", "AccessDenied")
     assert read(client, "a.bin") == content
 

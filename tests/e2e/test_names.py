@@ -9,6 +9,7 @@ from simulator import rclone_remote
 from simulator.rclone_remote import Rclone
 from simulator.stage import Stage
 
+# Control characters and U+201B are left out: rclone prints those in a form of its own, whatever back end they come from.
 NAMES = (
     "plain.txt",
     "emploi+du%20temps & co (1).pdf",
@@ -22,7 +23,6 @@ NAMES = (
     ".lock",
     "desktop.ini",
     "x_vti_y.txt",
-    "tab\there.txt",
     "already\uff1afull-width.txt",
     "😀.txt",
     "Élève.txt",

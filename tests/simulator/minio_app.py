@@ -81,11 +81,11 @@ class S3Application:
 
     def _answer(self, request: S3Request, common: Mapping[str, str]) -> Answer:
         try:
-            return self._answered(request)
+            return self._dispatch(request)
         except S3Error as problem:
             return error_answer(problem, request, common)
 
-    def _answered(self, request: S3Request) -> Answer:
+    def _dispatch(self, request: S3Request) -> Answer:
         if request.path.startswith(_HEALTH_PATH):
             return Answer(200, {"Content-Length": "0"})
         self._check_access(request)
@@ -111,9 +111,10 @@ class S3Application:
             stored = find_readable(self._store, request)
             # The content stays readable from here on, whatever becomes of the object.
             answer = read_answer(stored, request)
-        if answer.status in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
-            name = EventName.HEAD if request.method == "HEAD" else EventName.GET
-            self._notifier.save(self._events_of(request, answer, name, object_state(stored)))
+        if answer.status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
+            return answer
+        name = EventName.HEAD if request.method == "HEAD" else EventName.GET
+        self._notifier.save(self._events_of(request, answer, name, object_state(stored)))
         return torn(answer, request) if fault is ReadFault.RESET else answer
 
     def _forward(self, request: S3Request) -> Answer:
@@ -172,25 +173,23 @@ class S3Application:
     def _delete_many(self, request: S3Request) -> Answer:
         entries, quiet = _parse_delete(request.get_data())
         with self._store.lock:
+            self._store.bucket(request.bucket)
             results = [(key, self._remove_entry(request.bucket, key, version_id)) for key, version_id in entries]
             answer = xml_answer(_delete_result(results, quiet=quiet))
-            events = [
-                event
+            states = [
+                (result.name, ObjectState(key=key, version_id=result.version_id))
                 for key, result in results
                 if isinstance(result, Removal)
-                for event in self._events_of(
-                    request, answer, result.name, ObjectState(key=key, version_id=result.version_id)
-                )
             ]
+            events = [event for name, state in states for event in self._events_of(request, answer, name, state)]
         self._notifier.save(events)
         return answer
 
     def _remove_entry(self, bucket: str, key: str, version_id: str) -> Removal | S3Error:
         try:
+            check_key(key)
             return self._store.remove(bucket, key, version_id, in_bulk=True)
         except S3Error as problem:
-            if problem.error is ErrorCode.NO_SUCH_BUCKET:
-                raise
             return problem
 
     def _get_rules(self, request: S3Request) -> Answer:
@@ -244,10 +243,10 @@ def _restate(answer: Answer, written: StoredKey, *, said_etag: str) -> None:
 
 
 def _removal_headers(removal: Removal) -> dict[str, str]:
-    headers = (
-        {"x-amz-version-id": removal.version_id} if removal.version_id and removal.name is not EventName.NO_OP else {}
-    )
-    return headers | ({"x-amz-delete-marker": "true"} if removal.made_marker or removal.removed_marker else {})
+    if removal.name is EventName.NO_OP or not removal.version_id:
+        return {}
+    marker = {"x-amz-delete-marker": "true"} if removal.concerns_marker else {}
+    return {"x-amz-version-id": removal.version_id, **marker}
 
 
 def _parse_delete(document: bytes) -> tuple[list[tuple[str, str]], bool]:
@@ -274,6 +273,6 @@ def _delete_entry(key: str, result: Removal | S3Error, *, quiet: bool) -> str:
         return ""
     version = f"<VersionId>{result.version_id}</VersionId>" if result.version_id and not result.made_marker else ""
     marker = ""
-    if result.made_marker or result.removed_marker:
+    if result.concerns_marker:
         marker = f"<DeleteMarker>true</DeleteMarker><DeleteMarkerVersionId>{result.version_id}</DeleteMarkerVersionId>"
     return f"<Deleted>{name}{marker}{version}</Deleted>"

@@ -78,12 +78,15 @@ class QueueDirectory:
         with self._lock:
             return sorted(self._modified_ns, key=self._modified_ns.__getitem__)
 
-    def read(self, path: Path) -> Event:
-        """The event of a file."""
+    def read(self, path: Path) -> Event | None:
+        """The event of a file; None if it is not one."""
         body = path.read_bytes()
-        said = json.loads(body)
-        name = EventName(said["EventName"])
-        return Event(name=name, key=said["Key"], body=body, raised_ns=self._modified_ns[path])
+        try:
+            said = json.loads(body)
+            name = EventName(said["EventName"])
+            return Event(name=name, key=said["Key"], body=body, raised_ns=self._modified_ns[path])
+        except (ValueError, KeyError, TypeError):
+            return None
 
     def remove(self, path: Path) -> None:
         """Forget an event that is delivered."""
@@ -171,17 +174,23 @@ class QueueChannel:
 
     def _deliver(self, path: Path) -> None:
         event = self._directory.read(path)
+        # What cannot be read is dropped, by MinIO too.
+        if event is None or self._send(event):
+            self._directory.remove(path)
+            self._announce()
+
+    def _send(self, event: Event) -> bool:
+        """Attempt until the event is delivered; False when the stand-in stops before."""
         for attempt in itertools.count(1):
             sender = self._await_permission()
             if sender is None:
-                return
+                break
             delivery = sender.send(event, attempt=attempt)
             self._log.add(delivery)
             if delivery.is_delivered:
-                self._directory.remove(path)
-                self._announce()
-                return
+                return True
             self._sleep(self._pace.retry_seconds)
+        return False
 
     def _await_permission(self) -> Sender | None:
         """The sender, once there is one and deliveries are not paused; None when the stand-in stops."""

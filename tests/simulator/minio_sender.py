@@ -36,7 +36,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One attempt to deliver one event; ``status`` is None when no answer came, and ``error`` then says why."""
+    """One attempt to deliver one event, made ``at`` so many seconds since 1970.
+
+    ``status`` is None when no answer came, and ``error`` then says why.
+    """
 
     event_name: str
     key: str
@@ -131,9 +134,10 @@ class Sender:
     def interrupt(self) -> None:
         """Break off the request that another thread has under way."""
         connection = self._connection
-        if connection is not None and connection.sock is not None:
+        sock = connection.sock if connection is not None else None
+        if sock is not None:
             with suppress(OSError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
+                sock.shutdown(socket.SHUT_RDWR)
 
     def _exchange(self, body: bytes) -> tuple[int, bytes]:
         connection = self._connected()

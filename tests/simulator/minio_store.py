@@ -89,6 +89,11 @@ class Removal:
     made_marker: bool = False
     removed_marker: bool = False
 
+    @property
+    def concerns_marker(self) -> bool:
+        """Whether the version is a delete marker."""
+        return self.made_marker or self.removed_marker
+
 
 class ObjectStore:
     """The buckets and objects of one stand-in.
@@ -172,7 +177,9 @@ class ObjectStore:
         archive = self.bucket(bucket).keys.getlist(key).pop()
         if not self.versions(bucket, key):
             del self.bucket(bucket).keys[key]
-        with tarfile.open(fileobj=BytesIO(archive.value)) as members:
+        content = BytesIO(archive.value)
+        archive.dispose()
+        with tarfile.open(fileobj=content) as members:
             files = [(each.name, members.extractfile(each)) for each in members if each.isfile()]
             return [self._put(bucket, name, file.read()) for name, file in files if file]
 
