@@ -39,12 +39,21 @@ class _Ticket(Generic[T]):
         try:
             self._result = self.operation(cursor)
         except Exception as error:  # noqa: BLE001 - handed to the caller by `result`
-            cursor.execute("ROLLBACK TO one")
             self._error = error
+            self._undo(cursor, error)
         cursor.execute("RELEASE one")
 
-    def fail(self, error: Exception) -> None:
-        self._error = error
+    def _undo(self, cursor: Cursor, error: Exception) -> None:
+        try:
+            cursor.execute("ROLLBACK TO one")
+        except sqlite3.Error:
+            # A full disk, for one, ends the whole transaction: then it is everybody's error.
+            raise error from None
+
+    def fail(self, error: BaseException) -> None:
+        self._error = (
+            error if isinstance(error, sqlite3.Error) else JournalError("The journal's writer was interrupted.")
+        )
 
     def result(self) -> T:
         if isinstance(self._error, sqlite3.Error):
@@ -98,12 +107,16 @@ class Database:
             batch.append(self._queue.popleft())
         try:
             self._run_in_one_transaction(batch)
-        except sqlite3.Error as error:
+        except BaseException as error:
             self._roll_back()
             for ticket in batch:
                 ticket.fail(error)
-        for ticket in batch:
-            ticket.done = True
+            # What is no error of SQLite's (an interrupt) goes on up in the thread that it hit.
+            if not isinstance(error, sqlite3.Error):
+                raise
+        finally:
+            for ticket in batch:
+                ticket.done = True
 
     def _run_in_one_transaction(self, batch: list[_Ticket[Any]]) -> None:
         # FULL syncs the write-ahead log at each commit; NORMAL leaves it to the system, which survives a killed process.

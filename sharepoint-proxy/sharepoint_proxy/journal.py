@@ -95,8 +95,9 @@ _OCCUPANT = " UNION ALL ".join(
     for table, is_folder in (("ledger", "is_folder"), ("uploads", "0"))
 )
 
-_FOLDERS_MADE_ABOVE = """
-SELECT bucket, key FROM ledger WHERE path_key IN (SELECT value FROM json_each(:parents)) AND is_folder AND made
+_FOLDERS_MADE = """
+SELECT bucket, key FROM ledger WHERE path_key IN (SELECT value FROM json_each(:places)) AND is_folder AND made
+  AND (bucket, key) <> (:bucket, :key)
 """
 
 
@@ -142,11 +143,11 @@ class Journal:
         return self._database.write(operation) if events else []
 
     def reject(self, reasons: Sequence[str], *, body: bytes) -> None:
-        """Keep a body of which something could not be used, with the reasons; the newest thousand are kept."""
+        """Keep a body of which something could not be used, with the different reasons; the newest thousand are kept."""
 
         def operation(cursor: Any) -> None:
-            now = self._clock()
-            cursor.executemany("INSERT INTO rejected VALUES (?, ?, ?)", [(now, reason, body) for reason in reasons])
+            said = " ".join(dict.fromkeys(reasons))
+            cursor.execute("INSERT INTO rejected VALUES (?, ?, ?)", (self._clock(), said, body))
             cursor.execute(
                 "DELETE FROM rejected WHERE rowid <= (SELECT MAX(rowid) FROM rejected) - ?", (KEPT_REJECTIONS,)
             )
@@ -204,6 +205,15 @@ class Journal:
 
         self._database.write(operation)
 
+    def withdraw(self, job: Job) -> None:
+        """Take back the intent of a write that SharePoint refused: nothing of it can be there."""
+
+        def operation(cursor: Any) -> None:
+            cursor.execute("DELETE FROM uploads WHERE bucket = ? AND key = ?", (job.bucket, job.key))
+            self._free_blocked(cursor, job.name)
+
+        self._database.write(operation, durable=False)
+
     def refuse_if_occupied(self, job: Job, path: str, *, is_folder: bool) -> None:
         """OccupiedError when another key holds PATH, or a file one above it, or (for a file) anything below it."""
         self._database.write(
@@ -220,7 +230,7 @@ class Journal:
 
         def operation(cursor: Any) -> None:
             if outcome.forget:
-                self._look_at_folders_above(cursor, job)
+                self._look_at_emptied_folders(cursor, job, outcome.path)
             self._write_ledger(cursor, job, outcome)
             if outcome.state is State.SETTLED:
                 self._finish(cursor, job)
@@ -273,16 +283,13 @@ class Journal:
         values = (job.bucket, job.key, upload.path, place, upload.etag, upload.size, None)
         cursor.execute("INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
-    def _look_at_folders_above(self, cursor: Any, job: Job) -> None:
-        """Mark the folders that the mirror made above a key that is gone: they may be empty now."""
-        rows = cursor.execute(
-            "SELECT path_key FROM ledger WHERE bucket = ? AND key = ?", (job.bucket, job.key)
-        ).fetchall()
-        for row in rows:
-            above = cursor.execute(_FOLDERS_MADE_ABOVE, {"parents": _parents(row["path_key"])}).fetchall()
-            for folder in above:
-                event = ObjectEvent(bucket=folder["bucket"], key=folder["key"], name="emptied", kind=Kind.OTHER)
-                self._mark(cursor, event)
+    def _look_at_emptied_folders(self, cursor: Any, job: Job, path: str) -> None:
+        """Mark the folders that the mirror made at or above the PATH of a key that is gone: they may be empty now."""
+        place = self._place_of(path)
+        question = {"places": _parents(place, and_itself=True), "bucket": job.bucket, "key": job.key}
+        for folder in cursor.execute(_FOLDERS_MADE, question).fetchall():
+            event = ObjectEvent(bucket=folder["bucket"], key=folder["key"], name="emptied", kind=Kind.OTHER)
+            self._mark(cursor, event)
 
     def _write_ledger(self, cursor: Any, job: Job, outcome: Outcome) -> None:
         if outcome.forget:
@@ -310,8 +317,6 @@ class Journal:
     def _keep(self, cursor: Any, job: Job, outcome: Outcome) -> None:
         name = (job.bucket, job.key)
         cursor.execute("UPDATE changes SET working = 0 WHERE bucket = ? AND key = ?", name)
-        if outcome.untouched:
-            cursor.execute("DELETE FROM uploads WHERE bucket = ? AND key = ? AND session_url IS NULL", name)
         large = job.large if outcome.large is None else outcome.large
         due_at = self._clock() + outcome.delay
         values = (outcome.state, outcome.reason, outcome.status, outcome.blocked_by, large, due_at)
@@ -329,9 +334,10 @@ class Journal:
         )
 
 
-def _parents(place: str) -> str:
+def _parents(place: str, *, and_itself: bool = False) -> str:
     """The places of all folders above PLACE, as a JSON list for `json_each`."""
-    return json.dumps([place[:end] for end, character in enumerate(place) if character == "/"])
+    above = [place[:end] for end, character in enumerate(place) if character == "/"]
+    return json.dumps([*above, place] if and_itself else above)
 
 
 def _holds_a_place(cursor: Any, name: str) -> bool:

@@ -25,8 +25,8 @@ def configuration(level: str) -> dict[str, Any]:
         "loggers": {
             "gunicorn.error": {"level": "WARNING", "propagate": True, "handlers": []},
             "gunicorn.access": {"level": "WARNING", "propagate": True, "handlers": []},
-            # Both write URLs, which may be upload URLs, at DEBUG.
-            "urllib3": {"level": "WARNING"},
+            # Both write URLs, which may be upload URLs, at DEBUG; what urllib3 warns of comes as an outcome's reason too.
+            "urllib3": {"level": "ERROR"},
             "msal": {"level": "WARNING"},
         },
     }

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from http import HTTPStatus
 from pathlib import PurePosixPath
 from typing import Protocol
 
 from sharepoint_proxy.content import ObjectReader, Stretch
-from sharepoint_proxy.errors import OccupiedError, TransientError
+from sharepoint_proxy.errors import NameRefusedError, OccupiedError, PermanentError, ThrottledError, TransientError
 from sharepoint_proxy.events import SESSION_ABOVE_BYTES
 from sharepoint_proxy.records import Action, DriveItem, Job, LedgerEntry, Outcome, State, StoredObject, Upload
 
@@ -56,6 +57,7 @@ class Target(Protocol):
 class Routing(Protocol):
     """Says where keys belong."""
 
+    def is_routed(self, bucket: str, key: str) -> bool: ...
     def target(self, bucket: str, key: str) -> Target | None: ...
 
 
@@ -75,6 +77,7 @@ class Journal(Protocol):
     def begin_removal(self, job: Job, path: str, *, is_folder: bool) -> None: ...
     def refuse_if_occupied(self, job: Job, path: str, *, is_folder: bool) -> None: ...
     def note_session(self, job: Job, session_url: str | None) -> None: ...
+    def withdraw(self, job: Job) -> None: ...
 
 
 class Library(Protocol):
@@ -105,7 +108,7 @@ class Sessions(Protocol):
 
 
 class Mirror:
-    """Converges keys, each in one worker at a time. CLOCK gives the time of day."""
+    """Converges keys, each in one worker at a time. APPLICATION_ID is the one that Graph knows us by; CLOCK gives the time of day."""
 
     def __init__(
         self,
@@ -115,6 +118,7 @@ class Mirror:
         journal: Journal,
         library: Library,
         sessions: Sessions,
+        application_id: str,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._routing = routing
@@ -122,17 +126,20 @@ class Mirror:
         self._journal = journal
         self._library = library
         self._sessions = sessions
+        self._application_id = application_id
         self._clock = clock
 
     def converge(self, job: Job) -> Outcome:
         """Make SharePoint agree about JOB's key. Whatever is raised leaves both sides as a later try can go on from."""
-        target = self._routing.target(job.bucket, job.key)
-        if target is None:
+        if not self._routing.is_routed(job.bucket, job.key):
             return Outcome(state=State.SETTLED, reason="The key is under no allowed prefix.")
         stored = self._source.stat(job.bucket, job.key)
         entry = self._journal.entry(job.bucket, job.key)
         if stored is None:
             return self._remove(job, entry)
+        target = self._routing.target(job.bucket, job.key)
+        if target is None:
+            return Outcome(state=State.SETTLED, reason="The key stands for the library's root.")
         if target.is_folder:
             return self._make_folder(job, target.path, entry)
         return self._write(job, target.path, stored, entry)
@@ -175,12 +182,21 @@ class Mirror:
             return self._sessions.send(
                 upload.path, reader, modified=stored.modified, session_url=session_url, keep=keep
             )
-        item = self._library.put(upload.path, Stretch(reader, 0, stored.size))
+        item = self._put(job, upload, reader)
         if self._clock() - stored.modified > _DATE_MATTERS_AFTER:
             # The bytes are there; a date that cannot be set just now is no reason to send them again.
-            with contextlib.suppress(TransientError):
+            with contextlib.suppress(TransientError, PermanentError):
                 self._library.set_modified(item.id, stored.modified)
         return item
+
+    def _put(self, job: Job, upload: Upload, reader: ObjectReader) -> DriveItem:
+        try:
+            return self._library.put(upload.path, Stretch(reader, 0, upload.size))
+        except (TransientError, PermanentError) as error:
+            # Refused, it left nothing to look for, unless an earlier write did whose answer was lost.
+            if _is_refusal(error) and job.upload is None:
+                self._journal.withdraw(job)
+            raise
 
     def _resumable(self, earlier: Upload | None, upload: Upload) -> str | None:
         """The session that an earlier try began for exactly this write; a session for anything else is cancelled."""
@@ -206,7 +222,16 @@ class Mirror:
             self._journal.begin_removal(job, entry.path, is_folder=False)
         # In a list, not a generator: every one of them must go, not only the first that was there.
         were_there = [self._library.delete(item_id) for item_id in dict.fromkeys(written)]
-        return Outcome(state=State.SETTLED, action=Action.DELETED if any(were_there) else Action.ABSENT, forget=True)
+        path = entry.path if entry is not None else self._path(job)
+        return _gone(Action.DELETED if any(were_there) else Action.ABSENT, path)
+
+    def _path(self, job: Job) -> str:
+        """Where the key would be in the library; "" where it cannot have a place there."""
+        try:
+            target = self._routing.target(job.bucket, job.key)
+        except NameRefusedError:
+            return ""
+        return target.path if target is not None else ""
 
     def _unsettled_items(self, earlier: Upload | None) -> Iterator[str]:
         """The file that a write of ours left before the ledger knew of it, if so; anybody else's file is not touched."""
@@ -215,8 +240,14 @@ class Mirror:
         if earlier.session_url is not None:
             self._sessions.cancel(earlier.session_url)
         item = self._library.find(earlier.path)
-        if item is not None and not item.is_folder and item.size == earlier.size:
+        if item is not None and not item.is_folder and self._is_ours(item, earlier):
             yield item.id
+
+    def _is_ours(self, item: DriveItem, earlier: Upload) -> bool:
+        """True if we wrote the item last; where Graph does not say who did, its size must be that of the write."""
+        if item.application_id is None:
+            return item.size == earlier.size
+        return item.application_id == self._application_id
 
     def _make_folder(self, job: Job, path: str, entry: LedgerEntry | None) -> Outcome:
         if entry is not None and job.upload is None and entry.path == path:
@@ -241,24 +272,21 @@ class Mirror:
     def _remove_folder(self, job: Job, entry: LedgerEntry) -> Outcome:
         """Remove a folder that the mirror made, if nothing is in it; what is removed below it later brings us here again."""
         if not entry.made:
-            return Outcome(
-                state=State.SETTLED, action=Action.FOLDER_KEPT, reason="The mirror did not make it.", forget=True
-            )
+            return _gone(Action.FOLDER_KEPT, entry.path, reason="The mirror did not make it.")
         if self._source.holds_below(job.bucket, job.key):
             return Outcome(state=State.SETTLED, action=Action.FOLDER_KEPT, reason="MinIO has objects below it.")
         try:
             # The intent holds the whole place: nobody writes below it while it is removed.
             self._journal.begin_removal(job, entry.path, is_folder=True)
         except OccupiedError as error:
-            return Outcome(state=State.SETTLED, action=Action.FOLDER_KEPT, reason=f"{error.by} is still below it.")
+            return Outcome(state=State.SETTLED, action=Action.FOLDER_KEPT, reason=f"{error.by} is still there.")
         item = self._library.get(entry.item_id)
         if item is None:
-            return Outcome(state=State.SETTLED, action=Action.ABSENT, forget=True)
+            return _gone(Action.ABSENT, entry.path)
         if item.child_count > 0:
-            reason = "Files that the mirror did not write are in it."
-            return Outcome(state=State.SETTLED, action=Action.FOLDER_KEPT, reason=reason, forget=True)
+            return _gone(Action.FOLDER_KEPT, entry.path, reason="Files that the mirror did not write are in it.")
         self._library.delete(item.id, etag=item.etag)
-        return Outcome(state=State.SETTLED, action=Action.FOLDER_REMOVED, forget=True)
+        return _gone(Action.FOLDER_REMOVED, entry.path)
 
     def _open(self, stored: StoredObject, offset: int) -> AbstractContextManager[Iterator[bytes]]:
         return self._source.open(stored, offset=offset)
@@ -266,6 +294,16 @@ class Mirror:
 
 def _settled(action: Action, entry: LedgerEntry, *, sent: int = 0) -> Outcome:
     return Outcome(state=State.SETTLED, action=action, entry=entry, bytes=sent)
+
+
+def _gone(action: Action, path: str, *, reason: str = "") -> Outcome:
+    return Outcome(state=State.SETTLED, action=action, reason=reason, forget=True, path=path)
+
+
+def _is_refusal(error: TransientError | PermanentError) -> bool:
+    """True if SharePoint answered that it did not do it, as against a failure that leaves that open."""
+    status = error.status or 0
+    return isinstance(error, ThrottledError) or HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _entry(job: Job, upload: Upload, item_id: str, quickxor: str) -> LedgerEntry:

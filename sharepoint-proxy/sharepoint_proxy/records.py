@@ -68,7 +68,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriveItem:
-    """What Graph says of a file or folder of the library; SIZE in bytes."""
+    """What Graph says of a file or folder of the library; SIZE in bytes.
+
+    `application_id` is that of the application that changed it last: "" for a person, None when the answer does not say.
+    """
 
     id: str
     name: str
@@ -77,6 +80,7 @@ class DriveItem:
     quickxor: str | None = None
     is_folder: bool = False
     child_count: int = 0
+    application_id: str | None = None
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
@@ -92,7 +96,17 @@ class DriveItem:
             quickxor=(file.get("hashes") or {}).get("quickXorHash"),
             is_folder="folder" in body,
             child_count=int((body.get("folder") or {}).get("childCount") or 0),
+            application_id=_application_id(body.get("lastModifiedBy")),
         )
+
+
+def _application_id(identities: object) -> str | None:
+    match identities:
+        case {"application": {"id": str(application_id)}}:
+            return application_id
+        case dict():
+            return ""
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,9 +171,10 @@ class Job:
 class Outcome:
     """What came of one look at a key.
 
-    A settled outcome writes `entry` to the ledger, or with `forget` removes the key's row there. A waiting one is looked at
-    again after `delay` seconds; `large` then says that it needs one of the few places for upload sessions. `untouched` says
-    that SharePoint refused the write, so that nothing of it can be in the library.
+    A settled outcome writes `entry` to the ledger, or with `forget` removes the key's row there: nothing of it is at `path` any
+    more, so folders there and above may be empty. A waiting one is looked at again after `delay` seconds; `large` then says
+    that it needs one of the few places for upload sessions. A parked one may be `blocked_by` the object ("bucket/key") that
+    holds its place.
     """
 
     state: State
@@ -169,11 +184,11 @@ class Outcome:
     status: int | None = None
     entry: LedgerEntry | None = None
     forget: bool = False
+    path: str = ""
     delay: float = 0.0
     counts_as_attempt: bool = True
     large: bool | None = None
     blocked_by: str | None = None
-    untouched: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

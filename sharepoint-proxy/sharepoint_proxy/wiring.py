@@ -149,6 +149,7 @@ class Service:
     def ask_to_stop(self) -> None:
         """Let no new work begin, send waiting requests home, stop uploads at their next fragment; returns at once."""
         self._stopping.set()
+        self._workers.ask_to_stop()
         self._pause.stop()
         self._room.close()
 
@@ -222,6 +223,7 @@ class Service:
             source=self._make_source(),
             journal=self._journal,
             library=shelf,
+            application_id=self._settings.client_id,
             sessions=Sessions(
                 self._graph,
                 shelf,

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from http import HTTPStatus
 from typing import Protocol
 
 from sharepoint_proxy import backoff
@@ -15,7 +14,6 @@ from sharepoint_proxy.errors import (
     LockedError,
     OccupiedError,
     PermanentError,
-    ThrottledError,
     TransientError,
 )
 from sharepoint_proxy.records import Job, Outcome, State
@@ -81,11 +79,15 @@ class Workers:
             self._look = True
             self._changed.notify_all()
 
-    def stop(self) -> None:
-        """Take no more keys, and return when those under way are settled."""
+    def ask_to_stop(self) -> None:
+        """Take no more keys; returns at once."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Take no more keys, and return when those under way are settled."""
+        self.ask_to_stop()
         if self._dispatcher.is_alive():
             self._dispatcher.join()
         self._threads.shutdown()
@@ -158,7 +160,7 @@ class Workers:
         except OccupiedError as error:
             return Outcome(state=State.PARKED, reason=str(error), status=error.status, blocked_by=error.by)
         except PermanentError as error:
-            return Outcome(state=State.PARKED, reason=str(error), status=error.status, untouched=True)
+            return Outcome(state=State.PARKED, reason=str(error), status=error.status)
         except TransientError as error:
             return self._postponed(job, error)
         except JournalError as error:
@@ -177,7 +179,6 @@ class Workers:
             reason=str(error),
             status=error.status,
             counts_as_attempt=error.counts_as_attempt,
-            untouched=isinstance(error, ThrottledError) or _is_refusal(error.status),
         )
         if not error.counts_as_attempt:
             return replace(waiting, delay=error.retry_after or _SOON_SECONDS)
@@ -195,10 +196,6 @@ class Workers:
                 if self._stopping:
                     return None
             time.sleep(_JOURNAL_RETRY_SECONDS)
-
-
-def _is_refusal(status: int | None) -> bool:
-    return status is not None and HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _report(job: Job, outcome: Outcome, seconds: float) -> None:

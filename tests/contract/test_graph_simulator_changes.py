@@ -32,6 +32,14 @@ def test_changes_are_listed_in_pages_up_to_a_link_for_the_next_time(client: Plai
     assert drain_delta(client, link)[0] == []
 
 
+def test_changes_are_told_for_the_whole_library_only(client: PlainGraph) -> None:
+    folder = client.put("a/b.txt").json()["parentReference"]["id"]
+
+    answer = client.ask("GET", f"items/{folder}/delta")
+
+    assert (answer.status_code, code(answer)) == (400, "notSupported")
+
+
 def test_a_new_enumeration_shows_nothing_deleted(client: PlainGraph) -> None:
     client.put("a.txt")
     client.ask("DELETE", "root:/a.txt")

@@ -288,6 +288,18 @@ def test_dates_can_be_set_at_the_price_of_a_version(client: PlainGraph) -> None:
     assert patch(client, item["id"], {"fileSystemInfo": {"lastModifiedDateTime": "yesterday"}}).status_code == 400
 
 
+def test_a_move_sets_the_date_to_now_unless_it_brings_one(client: PlainGraph) -> None:
+    item = client.put("a.txt").json()
+    dates: dict[str, object] = {"fileSystemInfo": {"lastModifiedDateTime": "2020-02-03T04:05:06Z"}}
+    patch(client, item["id"], dates)
+
+    moved = patch(client, item["id"], {"name": "b.txt"}).json()
+    moved_with_date = patch(client, item["id"], {"name": "c.txt", **dates}).json()
+
+    years = [document["fileSystemInfo"]["lastModifiedDateTime"][:4] == "2020" for document in (moved, moved_with_date)]
+    assert years == [False, True]
+
+
 def test_a_write_sets_the_date_back_to_now(client: PlainGraph) -> None:
     item = client.put("a.txt").json()
     patch(client, item["id"], {"fileSystemInfo": {"lastModifiedDateTime": "2020-02-03T04:05:06Z"}})

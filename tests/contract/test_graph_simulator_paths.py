@@ -144,6 +144,12 @@ def test_a_put_without_the_colon_gets_the_well_known_text(client: PlainGraph) ->
     assert answer.json()["error"]["message"] == "Entity only allows writes with a JSON Content-Type header."
 
 
+def test_an_encoded_slash_is_part_of_a_name_that_does_not_exist(client: PlainGraph) -> None:
+    client.put("a/b.txt")
+
+    assert "Name specified in the path doesn't match" in client.ask("GET", "root:/a%2Fb.txt").text
+
+
 def test_a_raw_hash_is_refused(client: PlainGraph) -> None:
     """Clients cut it off; sent all the same, it is no path."""
     url = urlsplit(client.drive)
@@ -228,6 +234,14 @@ def test_a_path_holds_400_characters_with_site_and_library(client: PlainGraph) -
     refused = client.put(f"{longest}n")
     assert (refused.status_code, inner_code(refused)) == (400, "pathIsTooLong")
     assert client.open_session(f"{longest}n").status_code == 400
+
+
+def test_a_folder_cannot_be_renamed_beyond_what_its_files_can_bear(client: PlainGraph) -> None:
+    folder = client.put(f"a/{'n' * 250}").json()["parentReference"]["id"]
+
+    refused = client.ask("PATCH", f"items/{folder}", json={"name": "f" * 122})
+    assert (refused.status_code, inner_code(refused)) == (400, "pathIsTooLong")
+    assert client.ask("PATCH", f"items/{folder}", json={"name": "f" * 121}).status_code == 200
 
 
 def test_an_error_carries_what_support_asks_for(client: PlainGraph) -> None:

@@ -3,6 +3,8 @@
 import os
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -224,18 +226,26 @@ def test_a_fragment_off_the_grid_may_be_refused_only_at_the_end(client: PlainGra
     assert client.bare("GET", url).status_code == 404
 
 
-def break_off(client: PlainGraph, url: str, *, sent: int) -> int:
-    """Send SENT bytes of a fragment of 4 GRID out of 8, then close the connection; return how many arrived."""
+@contextmanager
+def begun_fragment(client: PlainGraph, url: str, *, sent: int) -> Iterator[ssl.SSLSocket]:
+    """The connection on which SENT bytes of a fragment of 4 GRID out of 8 were sent."""
     parts = urlsplit(url)
     context = ssl.create_default_context(cafile=client.simulator.ca_path)
     head = f"PUT {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: {4 * GRID}\r\n"
     head += f"Content-Range: bytes 0-{4 * GRID - 1}/{8 * GRID}\r\n\r\n"
-    client.simulator.clear_calls()
     with (
         socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10) as plain,
         context.wrap_socket(plain, server_hostname=parts.hostname) as secure,
     ):
         secure.sendall(head.encode() + b"a" * sent)
+        yield secure
+
+
+def break_off(client: PlainGraph, url: str, *, sent: int) -> int:
+    """Send SENT bytes of a fragment, then close the connection; return how many arrived."""
+    client.simulator.clear_calls()
+    with begun_fragment(client, url, sent=sent):
+        pass
     client.simulator.wait_for(lambda: [call.status for call in client.simulator.calls()] == [0])
     return client.simulator.calls()[0].bytes_received
 
@@ -264,6 +274,18 @@ def test_after_an_odd_start_whole_steps_are_accepted_too(client: PlainGraph) -> 
     for first in (received, received + GRID):
         answer = client.send_part(url, b"b" * GRID, first=first, total=8 * GRID)
         assert (answer.status_code, answer.json()["nextExpectedRanges"]) == (202, [f"{first + GRID}-"])
+
+
+def test_what_the_status_said_stays_true_while_an_older_request_is_under_way(client: PlainGraph) -> None:
+    """A client that gave up a request and asked where to go on must not be overtaken by that request."""
+    url = client.upload_url("a.bin")
+    with begun_fragment(client, url, sent=GRID) as connection:
+        told = status(client, url)
+        with suppress(OSError):
+            connection.sendall(b"a" * (3 * GRID))
+            assert connection.recv(100) == b""
+
+        assert status(client, url) == told
 
 
 def test_a_broken_fragment_may_be_forgotten(client: PlainGraph) -> None:
@@ -359,3 +381,5 @@ def test_a_simulator_may_keep_no_bytes_but_sizes_and_hashes() -> None:
         assert kept_hash == {"quickXorHash": simulator.item("a.bin").quickxor}  # type: ignore[union-attr] # it is there
         with pytest.raises(LookupError, match="keep no content"):
             simulator.content("a.bin")
+        location = client.ask("GET", "root:/a.bin:/content").headers["Location"]
+        assert client.bare("GET", location).status_code == 500

@@ -140,6 +140,13 @@ def test_minio_is_configured_by_the_script_that_serves_a_foreign_minio_too() -> 
     assert SERVICES["minio-init"]["volumes"] == ["./scripts/configure-minio:/configure-minio:ro"]
 
 
+def test_the_script_gets_every_setting_that_it_reads() -> None:
+    script = (ROOT / "scripts" / "configure-minio").read_text()
+    read = set(re.findall(r"\$\{?((?:MINIO|ALLOWED|ROUTES)_[A-Z_]+)", script))
+
+    assert read == SERVICES["minio-init"]["environment"].keys() - {"HOME", "MC_CONFIG_DIR", "NO_PROXY"}
+
+
 def test_docker_waits_longer_than_gunicorn_before_it_kills() -> None:
     gunicorn = (ROOT / "sharepoint-proxy" / "gunicorn.conf.py").read_text()
     graceful = re.search(r"^graceful_timeout = (\d+)$", gunicorn, re.MULTILINE)
@@ -169,7 +176,9 @@ def test_the_image_holds_only_hashed_runtime_packages_and_the_service() -> None:
 
 
 def test_docker_compose_accepts_the_file_with_the_example(tmp_path: Path) -> None:
-    done = compose_config(tmp_path, **REQUIRED)
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    example = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    done = compose_config(tmp_path, **example)
 
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

@@ -1,0 +1,1 @@
+"""Microsoft Graph with Entra ID, and MinIO, as real servers on loopback for tests, demo and benchmark."""

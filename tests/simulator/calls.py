@@ -1,5 +1,6 @@
 """The log of calls that the simulator answered, and the means to wait for one."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -63,20 +64,21 @@ class CallLog:
     def __init__(self, lock: RLock, listener: Callable[[Call], None] | None = None) -> None:
         self._calls: list[Call] = []
         self._changed = Condition(lock)
+        self._changes = 0
         self._listener = listener
 
     def add(self, call: Call) -> None:
         """Record CALL and wake whoever waits."""
         with self._changed:
             self._calls.append(call)
-            self._changed.notify_all()
+            self._count_change()
         if self._listener:
             self._listener(call)
 
     def touch(self) -> None:
         """Wake whoever waits: something other than a call changed."""
         with self._changed:
-            self._changed.notify_all()
+            self._count_change()
 
     def snapshot(self, start: int = 0) -> list[Call]:
         """The calls so far from number START on, oldest first."""
@@ -89,9 +91,23 @@ class CallLog:
             self._calls.clear()
 
     def wait_for(self, predicate: Callable[[], object], timeout: float) -> bool:
-        """Return True once PREDICATE holds, tried after each call; raise TimeoutError after TIMEOUT seconds."""
+        """Return True once PREDICATE holds, tried after each call; raise TimeoutError after TIMEOUT seconds.
+
+        PREDICATE runs without any lock, so that it may itself cause calls.
+        """
+        deadline = time.monotonic() + timeout
+        seen = self._changes
+        while not predicate():
+            if not self._wait_for_change(seen, deadline - time.monotonic()):
+                recent = "\n".join(call.line() for call in self.snapshot()[-20:])
+                raise TimeoutError(f"The simulator waited {timeout} s in vain. The last calls:\n{recent or '(none)'}")
+            seen = self._changes
+        return True
+
+    def _wait_for_change(self, seen: int, timeout: float) -> bool:
         with self._changed:
-            if self._changed.wait_for(predicate, timeout):
-                return True
-            recent = "\n".join(call.line() for call in self._calls[-20:])
-        raise TimeoutError(f"The simulator waited {timeout} s in vain. The last calls:\n{recent or '(none)'}")
+            return self._changed.wait_for(lambda: self._changes != seen, timeout)
+
+    def _count_change(self) -> None:
+        self._changes += 1
+        self._changed.notify_all()

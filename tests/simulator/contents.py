@@ -21,6 +21,11 @@ class Content:
     data: bytes | None = None
     path: Path | None = None
 
+    @property
+    def is_kept(self) -> bool:
+        """True if the bytes can be read."""
+        return self.data is not None or self.path is not None or self.size == 0
+
     def pieces(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """The bytes from START to before END in pieces of at most 64 KiB; raise LookupError if they were not kept."""
         end = self.size if end is None else end

@@ -19,6 +19,7 @@ from simulator.graph_errors import GraphError, invalid
 from simulator.tenant import Tenant
 
 _PACED_PIECE = 16 * 1024
+_CATCH_UP_SECONDS = 0.05
 _LARGEST_JSON = 4 * 1024 * 1024
 _JSON_TYPE = "application/json; odata.metadata=minimal; odata.streaming=true; charset=utf-8"
 
@@ -145,8 +146,10 @@ class Exchange:
         if not bandwidth:
             return 0.0
         now = asyncio.get_running_loop().time()
-        due = max(due, now) + size / bandwidth
-        await asyncio.sleep(due - now)
+        # Late wake-ups are made up for, pauses of the sender are not.
+        start = max(due, now - _CATCH_UP_SECONDS) if due else now
+        due = start + size / bandwidth
+        await asyncio.sleep(max(0.0, due - now))
         return due
 
     def _answer_headers(self, answer: Answer) -> dict[str, str]:

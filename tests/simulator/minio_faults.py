@@ -1,7 +1,6 @@
 """Makes reads of objects fail on demand."""
 
 import socket
-import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from simulator.minio_requests import Answer, ErrorCode, S3Error, S3Request
 
 
 class ReadFault(Enum):
-    """How a GET or HEAD fails: 503, 403, or a connection that is reset in the middle of the body."""
+    """How a GET or HEAD fails: 503, 403, or a connection that ends in the middle of the body (of HEAD: at once)."""
 
     UNAVAILABLE = auto()
     FORBIDDEN = auto()
@@ -63,7 +62,7 @@ def refuse(fault: ReadFault | None) -> None:
 
 
 def torn(answer: Answer, request: S3Request) -> Answer:
-    """The answer, but the connection is reset after half of its body."""
+    """The answer, but the connection ends after half of its body."""
     half = int(answer.headers["Content-Length"]) // 2
     return Answer(answer.status, answer.headers, _first_bytes(answer, half, request.environ["werkzeug.socket"]))
 
@@ -75,6 +74,5 @@ def _first_bytes(answer: Answer, count: int, connection: socket.socket) -> Itera
             break
         count -= len(piece)
         yield piece
-    # With no time to linger, closing sends a reset instead of an orderly end.
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    raise ConnectionResetError("the stand-in was told to reset this connection")
+    connection.shutdown(socket.SHUT_RDWR)
+    raise ConnectionResetError("the stand-in was told to break off this answer")

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from simulator.calls import Call
 from simulator.graph_server import GraphSimulator
+from simulator.minio_binary import RealMinio
 from simulator.minio_standin import MinioStandin, StandinOptions
 from simulator.options import SimulatorOptions
 from simulator.service_process import SECRET, ServiceProcess
@@ -21,7 +22,10 @@ PART_BYTES = 5 * 1024 * 1024
 
 
 class Stage:
-    """Servers on loopback in FOLDER, the service by scripts/serve; SETTINGS are added to its environment."""
+    """Servers on loopback in FOLDER, the service by scripts/serve; SETTINGS are added to its environment.
+
+    SERVER is used instead of a stand-in made with the options MINIO.
+    """
 
     def __init__(
         self,
@@ -30,25 +34,27 @@ class Stage:
         settings: Mapping[str, str] | None = None,
         graph: SimulatorOptions | None = None,
         minio: StandinOptions | None = None,
+        server: MinioStandin | RealMinio | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.graph = GraphSimulator(options=graph or SimulatorOptions())
-        self.minio = MinioStandin(options=minio or StandinOptions(queue_dir=folder / "events"))
+        standin = minio or StandinOptions(queue_dir=folder / "events")
+        # A real server does all that the stand-in does but for its faults.
+        self.minio = cast("MinioStandin", server or MinioStandin(options=standin))
         self._settings = settings or {}
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
-        self._running.enter_context(self.graph)
-        # MinIO ends first: while its connection is kept alive a stopping gunicorn waits for a last request on it.
-        self._running.callback(self._stop_service)
-        self._running.enter_context(self.minio)
-        self.service = ServiceProcess(self.environment(), data_dir=self.folder / "data")
-        self.minio.notify(url=f"{self.service.url}/s3event", token=SECRET)
-        for bucket in (*self.minio.options.buckets, *self.minio.options.versioned_buckets):
-            for prefix in PREFIXES:
-                self.minio.add_rule(bucket, prefix=prefix)
-        self._client = self.minio.client()
+        with ExitStack() as running:
+            running.enter_context(self.graph)
+            # MinIO ends first: while its connection is kept alive a stopping gunicorn waits for a last request on it.
+            after_minio = running.enter_context(ExitStack())
+            running.enter_context(self.minio)
+            self.service = ServiceProcess(self.environment(), data_dir=self.folder / "data")
+            after_minio.callback(self.service.stop)
+            self._aim_minio()
+            self._running = running.pop_all()
         return self
 
     def __exit__(
@@ -56,8 +62,12 @@ class Stage:
     ) -> None:
         self._running.close()
 
-    def _stop_service(self) -> None:
-        self.service.stop()
+    def _aim_minio(self) -> None:
+        self.minio.notify(url=f"{self.service.url}/s3event", token=SECRET)
+        for bucket in (*self.minio.options.buckets, *self.minio.options.versioned_buckets):
+            for prefix in PREFIXES:
+                self.minio.add_rule(bucket, prefix=prefix)
+        self._client = self.minio.client()
 
     def environment(self) -> dict[str, str]:
         """The service's settings on this stage."""

@@ -6,6 +6,7 @@ Refusing `Authorization` on PUT and DELETE follows what the service does since 2
 import re
 
 from simulator.calls import CallKind
+from simulator.drive import Conflict
 from simulator.exchange import Answer, CutError, Exchange
 from simulator.faults import LoseSession
 from simulator.graph_errors import GraphError, invalid, not_found
@@ -147,7 +148,7 @@ class UploadHost:
 
     def _check_replaceable(self, session: UploadSession, parent: Item) -> None:
         existing = parent.child(session.target.name)
-        if existing is not None and (existing.is_folder or session.target.conflict.value == "fail"):
+        if existing is not None and (existing.is_folder or session.target.conflict is Conflict.FAIL):
             raise GraphError(409, "nameAlreadyExists", "An item with this name appeared during the upload.")
 
 
@@ -169,6 +170,8 @@ def _file_answer(item: Item, byte_range: str | None) -> Answer:
     content = item.content
     if content is None:
         raise not_found()
+    if not content.is_kept:
+        raise GraphError(500, "generalException", "The simulator was told to keep no content.")
     match = _BYTE_RANGE.fullmatch(byte_range or "")
     start = int(match[1]) if match else 0
     end = min(int(match[2]) + 1, content.size) if match and match[2] else content.size

@@ -18,6 +18,7 @@ from sharepoint_proxy.quickxor import QuickXorHash
 from sharepoint_proxy.records import Answer, DriveItem
 
 SESSION_SECONDS = 900.0
+APPLICATION_ID = "the mirror"
 PROPERTIES = b" and properties"
 """What SharePoint writes into an Office file that it is given."""
 
@@ -80,6 +81,7 @@ class Item:
     path: str
     content: bytes | None
     version: int = 1
+    by: str = ""
 
     @property
     def shown(self) -> bytes:
@@ -110,7 +112,7 @@ class FakeLibrary:
 
     def put_directly(self, path: str, content: bytes) -> Item:
         """Write a file as a user does."""
-        return self._write(path, content)
+        return self._write(path, content, by="")
 
     def is_folder(self, path: str) -> bool:
         """True if a folder is there."""
@@ -210,16 +212,17 @@ class FakeLibrary:
         del self.sessions[url]
         return Answer(HTTPStatus.CREATED, self._json(self._write(session.path, session.content)))
 
-    def _write(self, path: str, content: bytes) -> Item:
+    def _write(self, path: str, content: bytes, *, by: str = APPLICATION_ID) -> Item:
         place = comparison_key(path)
         self._refuse_folder_and_file(place)
         item = self.items.get(place)
         if item is None:
-            self.items[place] = item = Item(id=self._new_id(), path=path, content=content)
+            self.items[place] = item = Item(id=self._new_id(), path=path, content=content, by=by)
             return item
         if item.shown == content:
             self.repeated.append(path)
         item.content = content
+        item.by = by
         item.version += 1
         return item
 
@@ -248,7 +251,9 @@ class FakeLibrary:
         kind: dict[str, Any] = {"folder": {"childCount": self._children(comparison_key(item.path))}}
         if item.content is not None:
             kind = {"file": {"hashes": {"quickXorHash": _quickxor(item.shown)}}, "size": len(item.shown)}
-        return {"id": item.id, "name": item.path.rpartition("/")[2], "eTag": f"{item.id},{item.version}", **kind}
+        who: dict[str, Any] = {"application": {"id": item.by}} if item.by else {"user": {"id": "ana"}}
+        name = item.path.rpartition("/")[2]
+        return {"id": item.id, "name": name, "eTag": f"{item.id},{item.version}", "lastModifiedBy": who, **kind}
 
 
 def _expected(session: Session) -> dict[str, Any]:

@@ -1,16 +1,15 @@
-"""What several unit tests pass in: a clock that the test turns, a journal in a file that need not be synced."""
+"""What several unit tests pass in: a clock that the test turns, a journal in memory, events and ledger entries."""
 
-from collections.abc import Callable
+import contextlib
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 from sharepoint_proxy import journal, paths
-from sharepoint_proxy.database import Cursor, Database
+from sharepoint_proxy.database import Database
 from sharepoint_proxy.events import Kind, ObjectEvent
 from sharepoint_proxy.journal import Journal
 from sharepoint_proxy.records import Job, LedgerEntry, Upload
-
-T = TypeVar("T")
 
 BUCKET = "lycee"
 GRACE_SECONDS = 2.0
@@ -30,16 +29,17 @@ class Clock:
         self.now += seconds
 
 
-class UnsyncedDatabase(Database):
-    """The journal's file without the wait for the disk, for tests that write thousands of times."""
-
-    def write(self, operation: Callable[[Cursor], T], *, durable: bool = True) -> T:
-        return super().write(operation, durable=durable and False)
+@contextlib.contextmanager
+def memory_folder() -> Iterator[Path]:
+    """A folder of which the system keeps the files in memory, where it has such: a sync costs nothing there."""
+    shared = Path("/dev/shm")  # noqa: S108 - TemporaryDirectory makes a folder of its own there
+    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as folder:
+        yield Path(folder)
 
 
 def open_database(path: Path) -> Database:
     """The journal's tables in a file at PATH."""
-    return UnsyncedDatabase(path, schema=journal.SCHEMA)
+    return Database(path, schema=journal.SCHEMA)
 
 
 def open_journal(database: Database, clock: Clock) -> Journal:

@@ -198,6 +198,7 @@ def test_it_reads_both_from_one_pem_file(tmp_path: Path) -> None:
         (CERTIFICATE_PEM.replace(b"MII", b"!!!"), "a damaged certificate"),
         (CERTIFICATE_PEM[:400], "is not a certificate"),
         (CERTIFICATE_DER[:-1], "is not a certificate"),
+        (CERTIFICATE_DER.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09"), "is not a certificate"),
         (b"<html>Sign in</html>", "is not a certificate"),
         (b"  \n", "is empty"),
     ],
@@ -269,6 +270,15 @@ def test_it_says_when_a_certificate_becomes_valid(folder: Path) -> None:
 
     assert load_from(folder, now=first_moment)
     assert "not valid before 2026-05-31 12:00 UTC" in only_problem_of(folder, now=first_moment - timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("stranger_first", [True, False])
+def test_it_looks_at_the_dates_of_the_keys_own_certificate_only(folder: Path, *, stranger_first: bool) -> None:
+    expired = certificate_for(OTHER_KEY, begin=NOW - timedelta(days=9), end=NOW - timedelta(days=2))
+    pair = [expired.public_bytes(Encoding.PEM), CERTIFICATE_PEM]
+    (folder / "app.cer").write_bytes(b"".join(pair if stranger_first else reversed(pair)))
+
+    assert load_from(folder).certificate_pem.encode() == CERTIFICATE_PEM
 
 
 def test_it_reports_the_problems_of_both_files_at_once(folder: Path) -> None:

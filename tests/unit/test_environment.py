@@ -184,6 +184,15 @@ def test_credentials_in_a_url_are_refused_without_being_shown() -> None:
     assert problem.startswith("MINIO_ENDPOINT is 'http://***@minio:9000': it must be a plain URL")
 
 
+def test_the_key_of_a_shared_link_and_endless_values_are_not_shown_in_full() -> None:
+    link, long = read_with(
+        SITE_PATH="https://c.sharepoint.com/:f:/s/team/Eabc?e=key", UPLOAD_WORKERS="9" * 1000
+    ).problems
+
+    assert link.startswith("SITE_PATH is 'https://c.sharepoint.com/:f:/s/team/Eabc?...': it must be")
+    assert len(long) < 200
+
+
 @pytest.mark.parametrize(
     ("variables", "words"),
     [

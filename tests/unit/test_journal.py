@@ -1,10 +1,20 @@
 """The journal keeps what must be looked at: nothing marked is lost, and no key is worked on twice at a time."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from unit.fakes import BUCKET, GRACE_SECONDS, Clock, created, entry, open_database, open_journal, removed, upload
+from unit.fakes import (
+    BUCKET,
+    GRACE_SECONDS,
+    Clock,
+    created,
+    entry,
+    memory_folder,
+    open_database,
+    open_journal,
+    removed,
+    upload,
+)
 
 from sharepoint_proxy.database import Database
 from sharepoint_proxy.events import SESSION_ABOVE_BYTES
@@ -22,10 +32,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = open_database(tmp_path / "journal.db")
-    yield opened
-    opened.close()
+def database() -> Iterator[Database]:
+    with memory_folder() as folder:
+        opened = open_database(folder / "journal.db")
+        yield opened
+        opened.close()
 
 
 @pytest.fixture
@@ -219,9 +230,7 @@ def test_an_intent_and_its_session_come_back_with_the_key(journal: Journal, cloc
     journal.settle(job, Outcome(state=State.WAITING, delay=1))
     clock.turn(1)
 
-    assert claim_one(journal, "a").upload == upload(
-        "a", etag="one", size=LARGE, session_url="https://upload.example/1"
-    )
+    assert claim_one(journal, "a").upload == upload("a", etag="one", size=LARGE, session_url="https://upload.example/1")
 
 
 def test_a_new_intent_replaces_the_old_one_and_its_session(journal: Journal) -> None:
@@ -247,20 +256,15 @@ def test_a_settled_key_has_no_intent_left(journal: Journal) -> None:
     assert claim_one(journal, "a").upload is None
 
 
-@pytest.mark.parametrize(
-    ("session_url", "remains"), [(None, False), ("https://upload.example/1", True)], ids=["no session", "a session"]
-)
-def test_a_refused_write_leaves_no_intent_unless_its_session_lives(
-    journal: Journal, session_url: str | None, *, remains: bool
-) -> None:
+def test_a_withdrawn_write_leaves_no_intent(journal: Journal) -> None:
     journal.mark([created("a")])
     job = claim_one(journal, "a")
     journal.begin(job, upload("a"))
-    journal.note_session(job, session_url)
 
-    journal.settle(job, Outcome(state=State.WAITING, untouched=True))
+    journal.withdraw(job)
+    journal.settle(job, Outcome(state=State.WAITING))
 
-    assert (claim_one(journal, "a").upload is not None) == remains
+    assert claim_one(journal, "a").upload is None
 
 
 def test_the_ledger_holds_what_was_put_where_until_it_is_forgotten(journal: Journal) -> None:

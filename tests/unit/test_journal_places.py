@@ -1,25 +1,22 @@
 """One place in the library belongs to one key: who came first keeps it, and whoever was refused hears when it is free."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from unit.fakes import BUCKET, Clock, created, entry, open_database, open_journal, upload
+from unit.fakes import BUCKET, Clock, created, entry, memory_folder, open_database, open_journal, upload
 
 from sharepoint_proxy.errors import OccupiedError
 from sharepoint_proxy.events import ObjectEvent
 from sharepoint_proxy.journal import Journal
 from sharepoint_proxy.records import Job, Outcome, State
 
-GONE = Outcome(state=State.SETTLED, forget=True)
-REFUSED = Outcome(state=State.WAITING, untouched=True, delay=900)
-
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    database = open_database(tmp_path / "journal.db")
-    yield open_journal(database, Clock())
-    database.close()
+def journal() -> Iterator[Journal]:
+    with memory_folder() as folder:
+        database = open_database(folder / "journal.db")
+        yield open_journal(database, Clock())
+        database.close()
 
 
 def claim(journal: Journal, event: ObjectEvent) -> Job:
@@ -46,7 +43,12 @@ def make_folder(journal: Journal, key: str, *, made: bool = True) -> Job:
 
 def remove(journal: Journal, key: str) -> None:
     """Look at KEY after its object went."""
-    journal.settle(claim(journal, created(key)), GONE)
+    journal.settle(claim(journal, created(key)), gone(key))
+
+
+def gone(key: str) -> Outcome:
+    """What comes of a look at a KEY whose object went, and whose path is of the same name."""
+    return Outcome(state=State.SETTLED, forget=True, path=key.rstrip("/"))
 
 
 def park_behind(journal: Journal, key: str, by: str) -> Job:
@@ -171,7 +173,7 @@ def test_a_key_refused_by_a_write_that_sharepoint_then_refused_is_looked_at_agai
     journal.begin(job, upload("a"))
     park_behind(journal, "A", by="a")
 
-    journal.settle(job, REFUSED)
+    journal.withdraw(job)
 
     assert due(journal) == {"A"}
 
@@ -195,7 +197,7 @@ def test_a_folder_is_looked_at_again_when_an_object_below_it_goes_that_was_never
     job = claim(journal, created("d/a"))
     journal.begin(job, upload("d/a"))
 
-    journal.settle(job, GONE)
+    journal.settle(job, gone("d/a"))
 
     assert due(journal) == {"d/"}
 

@@ -98,6 +98,13 @@ def test_a_stand_in_has_the_type_that_its_field_declares() -> None:
             assert isinstance(value, hints[name]), name
 
 
+def test_a_stand_in_for_a_secret_can_be_sent_by_nobody() -> None:
+    settings = read({}).settings
+
+    assert not settings.webhook_secret.isprintable()
+    assert not settings.minio_secret_key.isprintable()
+
+
 def test_its_repr_and_its_public_form_show_no_secret() -> None:
     secrets = {
         variable.name: f"verraten-{number}" for number, variable in enumerate(VARIABLES.values()) if variable.secret
@@ -126,6 +133,7 @@ def test_every_required_variable_is_asked_for_at_once() -> None:
         ("https://login.chinacloudapi.cn", f"https://login.chinacloudapi.cn/{TENANT}", True),
         ("https://login.windows.net", f"https://login.windows.net/{TENANT}", True),
         ("https://login.microsoftonline.de", f"https://login.microsoftonline.de/{TENANT}", True),
+        ("https://localhost:/", f"https://localhost/{TENANT}", False),
         ("https://localhost:8443", f"https://localhost:8443/{TENANT}", False),
         ("https://[::1]:8443/", f"https://[::1]:8443/{TENANT}", False),
         (
@@ -235,6 +243,8 @@ def test_large_uploads_that_leave_no_worker_are_refused(workers: str, large: str
         ("GRAPH_SCOPE", "https://a/.default https://b/.default", "one scope"),
         ("GRAPH_BASE_URL", "http://graph.microsoft.com/v1.0", "begins with https://"),
         ("GRAPH_BASE_URL", "https://graph.microsoft.com/v1.0?x=1", "without user, password, query"),
+        ("GRAPH_BASE_URL", "https://graph.microsoft.com/v1.0#sites", "without user, password, query"),
+        ("SITE_PATH", "https://contoso.sharepoint.com/sites/te%00am", "it must be a site, like"),
         ("SITE_PATH", "/sites/team", "it must be a site, like"),
         ("SITE_PATH", "sites/team", "it must be a site, like"),
         ("SITE_PATH", "http://contoso.sharepoint.com/sites/team", "it must be a site, like"),
@@ -275,6 +285,7 @@ def test_large_uploads_that_leave_no_worker_are_refused(workers: str, large: str
         ("BANDWIDTH_SCHEDULE", "25:00=4", "a list of times"),
         ("BANDWIDTH_SCHEDULE", "07:30", "a list of times"),
         ("METADATA_COLUMNS", "auteur", "a list like"),
+        ("METADATA_COLUMNS", "auteur=A=B", "a list like"),
         ("METADATA_COLUMNS", "auteur=A,auteur=B", "each name once"),
         ("LOG_LEVEL", "loud", "debug, info, warning"),
         ("PORT", "65536", "from 1 to 65535"),

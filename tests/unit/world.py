@@ -1,16 +1,14 @@
 """A small world around the real journal, mirror and workers: MinIO and SharePoint in memory, and time that a test turns."""
 
 import contextlib
-import tempfile
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
-from unit.fake_library import Death, FakeLibrary, Item, Wire
+from unit.fake_library import APPLICATION_ID, Death, FakeLibrary, Item, Wire
 from unit.fake_source import NOW, FakeSource
-from unit.fakes import BUCKET, Clock, created, open_database, open_journal, removed
+from unit.fakes import BUCKET, Clock, created, memory_folder, open_database, open_journal, removed
 
 from sharepoint_proxy.events import SESSION_ABOVE_BYTES, ObjectEvent
 from sharepoint_proxy.mirror import Mirror
@@ -40,7 +38,7 @@ class World:
         self.outcomes: list[tuple[str, Outcome]] = []
         self._foreign: dict[str, Item] = {}
         self._folder = contextlib.ExitStack()
-        self._path = Path(self._folder.enter_context(tempfile.TemporaryDirectory())) / "journal.db"
+        self._path = self._folder.enter_context(memory_folder()) / "journal.db"
         self.start(prefixes=prefixes)
 
     def start(self, *, prefixes: str | None = None) -> None:
@@ -55,9 +53,8 @@ class World:
             source=self.source,
             journal=self.journal,
             library=self.library,
-            sessions=Sessions(
-                self.library, self.library, fragment_bytes=FRAGMENT_BYTES, is_stopping=lambda: False
-            ),
+            sessions=Sessions(self.library, self.library, fragment_bytes=FRAGMENT_BYTES, is_stopping=lambda: False),
+            application_id=APPLICATION_ID,
             clock=lambda: NOW,
         )
         # Never started: a test runs its jobs one by one, and inside one another.
