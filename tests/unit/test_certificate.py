@@ -1,6 +1,5 @@
 """The credential is read from whatever form an administrator has, and everything wrong with it is said at once."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -11,72 +10,33 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    KeySerializationEncryption,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    pkcs7,
-    pkcs12,
-)
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat, pkcs7
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from unit.certificates import (
+    CERTIFICATE,
+    CERTIFICATE_DER,
+    CERTIFICATE_PEM,
+    KEY,
+    KEY_PEM,
+    NOW,
+    OTHER_KEY,
+    PASSPHRASE,
+    PFX,
+    PFX_WITHOUT_PASSWORD,
+    PUBLIC_KEY,
+    REQUEST,
+    certificate_for,
+    key_bytes,
+)
 
 from sharepoint_proxy.certificate import Credential, load
 from sharepoint_proxy.errors import ConfigError
 
-NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
-PASSPHRASE = "korrekt-pferd"
 ROOT = Path(__file__).parents[2]
-NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sharepoint-proxy")])
-KEY = rsa.generate_private_key(65537, 2048)
-OTHER_KEY = rsa.generate_private_key(65537, 2048)
 needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl program is not installed")
-
-
-def certificate_for(
-    key: rsa.RSAPrivateKey, *, begin: datetime = NOW - timedelta(days=1), end: datetime = NOW + timedelta(days=1)
-) -> x509.Certificate:
-    builder = x509.CertificateBuilder(
-        issuer_name=NAME,
-        subject_name=NAME,
-        public_key=key.public_key(),
-        serial_number=7,
-        not_valid_before=begin,
-        not_valid_after=end,
-    )
-    return builder.sign(key, hashes.SHA256())
-
-
-CERTIFICATE = certificate_for(KEY)
-CERTIFICATE_PEM = CERTIFICATE.public_bytes(Encoding.PEM)
-CERTIFICATE_DER = CERTIFICATE.public_bytes(Encoding.DER)
-
-
-def key_bytes(
-    encoding: Encoding = Encoding.PEM,
-    form: PrivateFormat = PrivateFormat.PKCS8,
-    *,
-    key: rsa.RSAPrivateKey = KEY,
-    passphrase: str | None = None,
-) -> bytes:
-    encryption: KeySerializationEncryption = NoEncryption()
-    if passphrase:
-        encryption = BestAvailableEncryption(passphrase.encode())
-    return key.private_bytes(encoding, form, encryption)
-
-
-KEY_PEM = key_bytes()
-REQUEST = x509.CertificateSigningRequestBuilder(subject_name=NAME).sign(KEY, hashes.SHA256())
-PUBLIC_KEY = KEY.public_key()
-PFX = pkcs12.serialize_key_and_certificates(b"x", KEY, CERTIFICATE, None, BestAvailableEncryption(b"secret"))
-PFX_WITHOUT_PASSWORD = pkcs12.serialize_key_and_certificates(b"x", KEY, CERTIFICATE, None, NoEncryption())
 
 
 @pytest.fixture
@@ -281,6 +241,13 @@ def test_it_looks_at_the_dates_of_the_keys_own_certificate_only(folder: Path, *,
     assert load_from(folder).certificate_pem.encode() == CERTIFICATE_PEM
 
 
+def test_of_two_certificates_for_one_key_the_first_is_used(folder: Path) -> None:
+    expired = certificate_for(KEY, begin=NOW - timedelta(days=9), end=NOW - timedelta(days=2))
+    (folder / "app.cer").write_bytes(CERTIFICATE_PEM + expired.public_bytes(Encoding.PEM))
+
+    assert load_from(folder).certificate_pem.encode() == CERTIFICATE_PEM
+
+
 def test_it_reports_the_problems_of_both_files_at_once(folder: Path) -> None:
     expired = certificate_for(KEY, begin=NOW - timedelta(days=9), end=NOW - timedelta(days=2))
     (folder / "app.cer").write_bytes(expired.public_bytes(Encoding.PEM))
@@ -322,16 +289,6 @@ def closed_key() -> Iterator[Path]:
         (folder / "app.key").chmod(0o000)
         (folder / "closed").mkdir(mode=0o000)
         yield folder
-
-
-@pytest.fixture
-def ordinary_uid() -> Iterator[int]:
-    """The test runs as this user, because nothing is unreadable for root."""
-    was = os.geteuid()
-    if was == 0:
-        os.seteuid(10001)
-    yield os.geteuid()
-    os.seteuid(was)
 
 
 def test_it_names_file_uid_mode_and_command_if_it_may_not_read(closed_key: Path, ordinary_uid: int) -> None:

@@ -1,6 +1,5 @@
 """The environment is read in one pass: files for secrets, old names, misspelt names, and no secret in any sentence."""
 
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,32 +7,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from unit.variables import REQUIRED, read_with, without
 
-from sharepoint_proxy.environment import Reading, read
+from sharepoint_proxy.environment import read
 from sharepoint_proxy.settings import VARIABLES
 
-REQUIRED = {
-    "TENANT_ID": "11111111-2222-3333-4444-555555555555",
-    "CLIENT_ID": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
-    "CERT_PATH": "/certs/app.cer",
-    "KEY_PATH": "/certs/app.key",
-    "SITE_PATH": "contoso.sharepoint.com:/sites/team",
-    "WEBHOOK_SECRET": "0123456789abcdef",
-    "MINIO_ACCESS_KEY": "reader",
-    "MINIO_SECRET_KEY": "geheim-geheim",
-    "ALLOWED_PREFIXES": "administration/,bts-sio/",
-}
 NAMES = [variable.name for variable in VARIABLES.values()]
 SECRETS = [variable.name for variable in VARIABLES.values() if variable.secret]
 MARK = "verraten"
-
-
-def read_with(**variables: str) -> Reading:
-    return read(REQUIRED | variables)
-
-
-def without(*names: str) -> dict[str, str]:
-    return {name: text for name, text in REQUIRED.items() if name not in names}
 
 
 def test_it_reads_an_env_file_made_by_hand_long_ago() -> None:
@@ -142,16 +123,6 @@ def closed_file() -> Iterator[Path]:
         path.write_text("geheim")
         path.chmod(0o000)
         yield path
-
-
-@pytest.fixture
-def ordinary_uid() -> Iterator[int]:
-    """The test runs as this user, because nothing is unreadable for root."""
-    was = os.geteuid()
-    if was == 0:
-        os.seteuid(10001)
-    yield os.geteuid()
-    os.seteuid(was)
 
 
 def test_a_secret_file_that_may_not_be_read_is_named_with_uid_and_command(closed_file: Path, ordinary_uid: int) -> None:

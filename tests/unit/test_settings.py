@@ -7,27 +7,12 @@ from pathlib import Path
 from typing import get_type_hints
 
 import pytest
+from unit.variables import REQUIRED, TENANT, read_with
 
-from sharepoint_proxy.environment import Reading, read
+from sharepoint_proxy.environment import read
 from sharepoint_proxy.settings import VARIABLES, Endpoint, Settings, SitePath
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
-TENANT = "11111111-2222-3333-4444-555555555555"
-REQUIRED = {
-    "TENANT_ID": TENANT,
-    "CLIENT_ID": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
-    "CERT_PATH": "/certs/app.cer",
-    "KEY_PATH": "/certs/app.key",
-    "SITE_PATH": "contoso.sharepoint.com:/sites/team",
-    "WEBHOOK_SECRET": "0123456789abcdef",
-    "MINIO_ACCESS_KEY": "reader",
-    "MINIO_SECRET_KEY": "geheim-geheim",
-    "ALLOWED_PREFIXES": "administration/,bts-sio/",
-}
-
-
-def read_with(**variables: str) -> Reading:
-    return read(REQUIRED | variables)
 
 
 def settings_with(**variables: str) -> Settings:
