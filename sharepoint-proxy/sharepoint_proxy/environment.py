@@ -91,6 +91,8 @@ class _Reader:
         except ValueError as error:
             shown = "cannot be used" if variable.secret else f"is {_quoted(text)}"
             self.problems.append(f"{variable.name} {shown}: {error}.")
+            # One sentence is enough: from here on the variable counts as not given.
+            del self.texts[variable.name]
             return variable.stand_in
 
     def with_free_worker(self, settings: Settings) -> Settings:

@@ -24,7 +24,7 @@ from sharepoint_proxy.errors import (
 )
 from sharepoint_proxy.records import Answer
 
-USER_AGENT = "NONISV|sharepoint-proxy|sharepoint-proxy/0.1"
+USER_AGENT = "NONISV|sharepoint-proxy|sharepoint-proxy/0.1.0"
 """The form that Microsoft asks of programs, so that its throttling can tell them apart."""
 
 _CONNECT_SECONDS = 10.0

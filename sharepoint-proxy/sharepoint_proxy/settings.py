@@ -41,7 +41,8 @@ _IPV6 = re.compile(r"[0-9a-f.]*:[0-9a-f:.]*")
 _URL_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _BUCKET = re.compile(r"(?!.*\.\.)(?!(\d+\.){3}\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _SITE_SEGMENT = re.compile(r'(?!\.\.?$)(?!.*\.aspx$)[^"*:<>?\\|#\x00-\x1f\x7f]+', re.IGNORECASE)
-_SCHEDULE_ITEM = re.compile(r"([01]\d|2[0-3]):[0-5]\d=\d{1,5}(\.\d+)?")
+_TIME = r"([01]\d|2[0-3]):[0-5]\d"
+_SCHEDULE_ITEM = re.compile(rf"(\*|{_TIME}-{_TIME})=\d{{1,5}}(\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +210,7 @@ def _columns(text: str) -> tuple[tuple[str, str], ...]:
 
 def _schedule(text: str) -> str:
     if not all(map(_SCHEDULE_ITEM.fullmatch, _items(text))):
-        raise ValueError("it must be a list of times and the Mbit/s from then on, like 07:30=20,18:00=0")
+        raise ValueError("it must be a list of times and their Mbit/s (0: no limit), like 07:30-18:00=20,*=0")
     return text
 
 

@@ -24,7 +24,7 @@ from sharepoint_proxy.mirror import Mirror
 from sharepoint_proxy.paths import Routing
 from sharepoint_proxy.records import Job, Outcome
 from sharepoint_proxy.sessions import Sessions
-from sharepoint_proxy.settings import Settings
+from sharepoint_proxy.settings import STAND_IN, Settings
 from sharepoint_proxy.source import Source
 from sharepoint_proxy.tokens import Tokens
 from sharepoint_proxy.waiting import WaitingRoom
@@ -82,7 +82,8 @@ def _tried(problems: list[str], step: Callable[[], T]) -> T | None:
     try:
         return step()
     except ConfigError as error:
-        problems.extend(error.problems)
+        # What is missing was said already; a stand-in for it is no second problem.
+        problems.extend(problem for problem in error.problems if STAND_IN not in problem)
         return None
 
 
@@ -240,7 +241,7 @@ class Service:
     def _make_source(self) -> Source:
         endpoint = self._settings.minio_endpoint
         return Source(
-            endpoint=f"{endpoint.host}:{endpoint.port}",
+            endpoint=endpoint.address,
             secure=endpoint.secure,
             access_key=self._settings.minio_access_key,
             secret_key=self._settings.minio_secret_key,

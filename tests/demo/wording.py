@@ -183,7 +183,7 @@ def summary_rows(deliveries: Sequence[Delivery], calls: Sequence[Call]) -> list[
     rows = [_counted("events from MinIO", len(deliveries), answers), _counted("calls at Graph", len(calls))]
     for kind, number in Counter(call.kind for call in calls).most_common():
         refused = sum(call.kind is kind and call.status == HTTPStatus.TOO_MANY_REQUESTS for call in calls)
-        note = f"{refused:,} of them were told to come back later (429)" if refused else ""
+        note = f"{refused:,} told to come back later (429)" if refused else ""
         rows.append(_counted(f"  {call_name(kind)}", number, note))
     return rows
 

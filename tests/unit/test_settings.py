@@ -211,6 +211,11 @@ def test_large_uploads_that_leave_no_worker_are_refused(workers: str, large: str
     assert problem.startswith(f"LARGE_UPLOADS is {large}: with {workers or 16} UPLOAD_WORKERS it must be at most ")
 
 
+def test_one_sentence_is_said_about_one_wrong_value() -> None:
+    assert "a whole number" in only_problem_with(UPLOAD_WORKERS="4", LARGE_UPLOADS="many")
+    assert read_with(WEBHOOK_SECRET="too short").warnings == ()
+
+
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [

@@ -2,11 +2,11 @@
 
 import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from unit.fake_library import APPLICATION_ID, Death, FakeLibrary, Item, Wire
+from unit.fake_library import APPLICATION_ID, Death, FakeLibrary, Fault, Item, Wire
 from unit.fake_source import NOW, FakeSource
 from unit.fakes import BUCKET, Clock, created, memory_folder, open_database, open_journal, removed
 
@@ -105,6 +105,13 @@ class World:
     def work(self, index: int = 0) -> None:
         """Run one of the claimed jobs inside whatever runs already."""
         self._workers._run(self.claimed.pop(index))
+
+    def plan(
+        self, faults: Sequence[Fault | None], meanwhile: Sequence[Callable[[], None] | None]
+    ) -> None:
+        """Let the next requests break as FAULTS say, and MEANWHILE happen at the next moments between two steps of a job."""
+        self.wire.faults = deque(faults)
+        self.meanwhile = deque(meanwhile)
 
     def run(self, index: int = 0) -> None:
         """Run one of the claimed jobs; the process may die of it."""
