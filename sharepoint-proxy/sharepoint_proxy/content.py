@@ -57,22 +57,35 @@ class ObjectReader:
     def _open_before(self, start: int) -> None:
         """Open the object at START, or earlier where the hash still lacks the bytes before it."""
         self._opened.close()
-        self._position = min(start, self._hashed)
-        self._pieces = self._opened.enter_context(self._open_at(self._position))
-        self._rest = b""
-        while self._position < start:
-            self._next_piece(start - self._position)
+        self._position = None
+        position = min(start, self._hashed)
+        self._pieces = self._opened.enter_context(self._open_at(position))
+        self._position, self._rest = position, b""
+        while position < start:
+            position += len(self._next_piece(start - position))
 
     def _next_piece(self, at_most: int) -> bytes:
-        piece = self._rest or next(self._pieces, b"")
-        if not piece or self._position is None:
-            raise TransientError("The object's stream ended before its length was reached.")
+        if self._position is None:
+            raise TransientError("The object's stream broke.")
+        piece = self._rest or self._next_from_source()
         piece, self._rest = piece[:at_most], piece[at_most:]
         fresh_from = self._hashed - self._position
         self._position += len(piece)
         if self._position > self._hashed:
             self._hash.update(piece[fresh_from:])
             self._hashed = self._position
+        return piece
+
+    def _next_from_source(self) -> bytes:
+        try:
+            piece = next(self._pieces, b"")
+        except Exception:
+            # A stream that broke gives nothing more: the next read opens the object anew.
+            self._position = None
+            raise
+        if not piece:
+            self._position = None
+            raise TransientError("The object's stream ended before its length was reached.")
         return piece
 
 

@@ -51,10 +51,10 @@ def find_drive(graph: Graph, *, site_host: str, site_relative_path: str, library
     the URL name ("Shared Documents") stays.
     """
     address = f"{site_host}:{quote(site_relative_path)}" if site_relative_path.strip("/") else site_host
-    site = graph.call("GET", f"/sites/{address}").body
+    site_id = _text(graph.call("GET", f"/sites/{address}").body, "id")
     if library is None:
-        return _drive(graph.call("GET", f"/sites/{site['id']}/drive").body)
-    drives = [_drive(drive) for drive in _pages(graph, f"/sites/{site['id']}/drives")]
+        return _drive(graph.call("GET", f"/sites/{site_id}/drive").body)
+    drives = [_drive(drive) for drive in _pages(graph, f"/sites/{site_id}/drives")]
     for drive in drives:
         if library.casefold() in {drive.name.casefold(), _url_name(drive).casefold()}:
             return drive
@@ -107,7 +107,7 @@ class Library:
                 accept=(HTTPStatus.OK, HTTPStatus.NOT_FOUND) if may_lack_parent else (HTTPStatus.OK,),
             )
             if answer.status == HTTPStatus.OK:
-                return str(answer.body["uploadUrl"])
+                return _text(answer.body, "uploadUrl")
             self.make_folder(parent)
         raise AssertionError("unreachable: the second answer is 200 or raises")
 
@@ -172,10 +172,17 @@ def _file_system_info(modified: datetime) -> dict[str, str]:
     return {"createdDateTime": moment, "lastModifiedDateTime": moment}
 
 
+def _text(body: Mapping[str, Any], name: str) -> str:
+    """A text that an answer must hold; TransientError when it does not (cut short, or HTML)."""
+    value = body.get(name)
+    if not isinstance(value, str):
+        raise TransientError(f"Graph's answer holds no {name}.")
+    return value
+
+
 def _drive(body: Mapping[str, Any]) -> Drive:
-    return Drive(
-        id=str(body["id"]), name=str(body.get("name", "")), url_path=unquote(urlsplit(str(body.get("webUrl", ""))).path)
-    )
+    url_path = unquote(urlsplit(_text(body, "webUrl")).path)
+    return Drive(id=_text(body, "id"), name=str(body.get("name", "")), url_path=url_path)
 
 
 def _url_name(drive: Drive) -> str:
@@ -187,5 +194,7 @@ def _pages(graph: Graph, path: str) -> Iterator[dict[str, Any]]:
     following: str | None = path
     while following:
         body = graph.call("GET", following).body
-        yield from body.get("value", [])
+        if not isinstance(body.get("value"), list):
+            raise TransientError("Graph's answer holds no list.")
+        yield from body["value"]
         following = body.get("@odata.nextLink")

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Protocol
 
 from sharepoint_proxy.content import ObjectReader, Stretch
-from sharepoint_proxy.errors import SourceChangedError, StoppingError, ThrottledError, TransientError
+from sharepoint_proxy.errors import PermanentError, SourceChangedError, StoppingError, ThrottledError, TransientError
 from sharepoint_proxy.records import Answer, DriveItem
 
 _BREAKS_WITHOUT_PROGRESS = 3
@@ -90,7 +90,7 @@ class Sessions:
 
     def cancel(self, url: str) -> None:
         """End a session that nobody goes on with: while it lives SharePoint refuses another one for its target."""
-        with contextlib.suppress(TransientError):
+        with contextlib.suppress(TransientError, PermanentError):
             self._urls.call_upload_url("DELETE", url, accept={HTTPStatus.NO_CONTENT, *_GONE})
 
     def _transfer(self, url: str, reader: ObjectReader, *, position: int) -> DriveItem:
@@ -100,6 +100,9 @@ class Sessions:
                 raise StoppingError("The service is stopping; the upload goes on after the next start.")
             try:
                 answer = self._send_fragment(url, reader, position)
+                if answer.status in _DONE:
+                    return DriveItem.read(answer.body)
+                position = _next_expected(answer)
             except (SourceChangedError, StoppingError):
                 raise
             except ThrottledError:
@@ -110,10 +113,6 @@ class Sessions:
                 if breaks >= _BREAKS_WITHOUT_PROGRESS:
                     raise
                 position = held
-                continue
-            if answer.status in _DONE:
-                return DriveItem.read(answer.body)
-            position = _next_expected(answer)
 
     def _send_fragment(self, url: str, reader: ObjectReader, position: int) -> Answer:
         length = min(self._fragment_bytes, reader.size - position)
@@ -139,9 +138,9 @@ class Sessions:
 def _next_expected(answer: Answer) -> int:
     """The start of the first range that is missing: "26-" or "26-99"; with nothing missing the session is of no more use."""
     ranges = answer.body.get("nextExpectedRanges")
-    if not isinstance(ranges, list) or not ranges:
+    if ranges == []:
         raise _SessionLostError
-    start = str(ranges[0]).partition("-")[0]
+    start = str(ranges[0]).partition("-")[0] if isinstance(ranges, list) else ""
     if not start.isdigit():
         raise TransientError("The upload session's answer names no range that can be read.")
     return int(start)

@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from http import HTTPStatus
+from xml.etree.ElementTree import ParseError
 
 import certifi
 import urllib3
@@ -108,7 +109,10 @@ def _pieces(response: urllib3.BaseHTTPResponse, stored: StoredObject, offset: in
 
 
 def _stored(found: Object, bucket: str, key: str) -> StoredObject:
-    if found.size is None or found.etag is None or found.last_modified is None:
+    headers = {name.lower() for name in found.metadata or {}}
+    if found.content_type == "text/html" and not any(name.startswith("x-amz-") for name in headers):
+        raise TransientError(f"What answered for {bucket}/{key} is no S3 server: is MINIO_ENDPOINT right?")
+    if found.size is None or not found.etag or found.last_modified is None:
         raise TransientError(f"MinIO's answer for {bucket}/{key} lacks size, eTag or date.")
     return StoredObject(bucket=bucket, key=key, size=found.size, etag=found.etag, modified=found.last_modified)
 
@@ -123,7 +127,7 @@ def _translated(bucket: str, key: str) -> Iterator[None]:
         raise _from_s3_error(error, name) from error
     except ServerError as error:
         raise _from_status(error.status_code, name) from error
-    except (InvalidResponseError, MinioException) as error:
+    except (InvalidResponseError, MinioException, ParseError, UnicodeDecodeError) as error:
         raise TransientError(f"MinIO's answer for {name} cannot be read.") from error
     except urllib3.exceptions.HTTPError as error:
         raise TransientError(f"MinIO cannot be reached, or broke off, for {name} ({type(error).__name__}).") from error

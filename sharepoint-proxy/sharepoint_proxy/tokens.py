@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import msal
@@ -13,6 +13,7 @@ from sharepoint_proxy.errors import TransientError
 _TIMEOUT_SECONDS = 30
 _RENEW_BEFORE_SECONDS = 300.0
 _RENEW_BEFORE_SHARE = 0.2
+_RENEW_AGAIN_SECONDS = 15.0
 
 
 class Credential(Protocol):
@@ -61,7 +62,7 @@ class Tokens:
     def current(self) -> str:
         """A token that is valid now; TransientError, saying what Entra ID answered, when none can be had."""
         token = self._token
-        if token is not None and self._clock() < token.renew_at:
+        if token is not None and self._clock() < min(token.renew_at, token.ends_at):
             return token.value
         with self._fetching:
             return self._renewed().value
@@ -76,7 +77,7 @@ class Tokens:
 
     def _renewed(self) -> _Token:
         token = self._token
-        if token is not None and self._clock() < token.renew_at:
+        if token is not None and self._clock() < min(token.renew_at, token.ends_at):
             return token
         try:
             self._token = self._fetch()
@@ -84,7 +85,7 @@ class Tokens:
             if token is None or self._clock() >= token.ends_at:
                 raise
             # Renewal is early: while Entra ID is away the old token still does.
-            return token
+            self._token = replace(token, renew_at=self._clock() + _RENEW_AGAIN_SECONDS)
         return self._token
 
     def _fetch(self) -> _Token:

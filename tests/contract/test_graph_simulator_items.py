@@ -86,6 +86,11 @@ def test_a_put_is_limited_twice(client: PlainGraph) -> None:
     client.simulator.change(put_limit=LARGEST_PUT_BYTES)
     assert client.put("b.bin", bytes(4 * MIB + 1)).status_code == 201
 
+    assert client.simulator.options.put_cap == 250 * MIB
+    client.simulator.change(put_cap=10)
+    capped = client.put("c.bin", bytes(11))
+    assert (capped.status_code, "too big" in capped.text) == (400, True)
+
 
 def test_an_empty_file_has_no_hash(client: PlainGraph) -> None:
     item = client.put("empty.txt", b"").json()

@@ -11,6 +11,7 @@ import pytest
 import requests
 from contract.plain_graph import GRID, PlainGraph, code, inner_code
 
+from simulator.calls import CallKind
 from simulator.graph_server import GraphSimulator
 from simulator.options import GridRule, SimulatorOptions
 
@@ -79,6 +80,17 @@ def test_the_conflict_behaviour_belongs_into_the_item(client: PlainGraph) -> Non
     assert client.open_session("a.bin", {BEHAVIOUR: "overwrite"}).status_code == 400
     assert client.ask("POST", route, json={BEHAVIOUR: "replace"}).status_code == 400
     assert client.ask("POST", route, data=b"").status_code == 200
+
+
+def test_a_session_without_a_conflict_behaviour_replaces_and_is_noted(client: PlainGraph) -> None:
+    """The documents promise "fail"; who leans on either should say what is meant."""
+    client.put("a.bin")
+    silent = client.open_session("a.bin").json()["uploadUrl"]
+
+    assert send_all(client, silent, b"x" * GRID).status_code == 200
+    client.upload_url("a.bin")
+    notes = [call.note for call in client.simulator.calls() if call.kind is CallKind.SESSION_CREATE]
+    assert notes == ["no conflictBehavior", ""]
 
 
 def test_the_name_in_the_body_must_be_that_of_the_url(client: PlainGraph) -> None:

@@ -220,7 +220,12 @@ def test_it_does_not_go_round_in_circles(service: ServiceGraph) -> None:
 
 @pytest.mark.parametrize(
     "action",
-    [CutConnection(CutPoint.AFTER_EFFECT), AnswerWith(503, after_effect=True), TruncateAnswer()],
+    [
+        CutConnection(CutPoint.AFTER_EFFECT),
+        AnswerWith(503, after_effect=True),
+        AnswerWith(201, FaultBody.HTML, after_effect=True),
+        TruncateAnswer(),
+    ],
     ids=str,
 )
 def test_it_finds_the_file_when_the_last_answer_was_lost(service: ServiceGraph, action: Action) -> None:

@@ -39,7 +39,8 @@ class Call:
     """One call as it was answered; it never holds a token, an upload secret or a query.
 
     `status` is 0 when the connection was cut instead of answered, `at` the Unix time in seconds of its arrival,
-    `item_path` the path in the library of the item it addressed, when it addressed one.
+    `item_path` the path in the library of the item it addressed, when it addressed one, `note` a remark on a call that
+    worked but leans on something undocumented.
     """
 
     kind: CallKind
@@ -51,11 +52,13 @@ class Call:
     at: float
     client_request_id: str | None = None
     item_path: str = ""
+    note: str = ""
 
     def line(self) -> str:
         """The call on one line for a terminal."""
         target = self.item_path or self.path
-        return f"{self.status or 'cut'} {self.kind.name} {self.method} {target} {self.bytes_received} B {self.resource_units} RU"
+        note = f" ({self.note})" if self.note else ""
+        return f"{self.status or 'cut'} {self.kind.name} {self.method} {target} {self.bytes_received} B {self.resource_units} RU{note}"
 
 
 class CallLog:

@@ -50,7 +50,7 @@ class Answer:
 
 
 class Exchange:
-    """A request on its way to an answer; `received` counts the bytes of its body, `headers` go into the answer."""
+    """A request on its way to an answer; `received` counts the bytes of its body, `headers` go into the answer, `note` into the log."""
 
     def __init__(self, request: web.BaseRequest, tenant: Tenant, layer: Layer) -> None:
         self.raw_path, _, raw_query = request.raw_path.partition("?")
@@ -60,6 +60,7 @@ class Exchange:
         self.received = 0
         self.headers: dict[str, str] = {}
         self.action: Action | None = None
+        self.note = ""
         self.request_id = str(uuid.uuid4())
         self._request = request
         self._tenant = tenant

@@ -102,9 +102,10 @@ class SimulatorOptions:
     granted_sites: tuple[str, ...] | None = None
     token_seconds: int = 3599
 
-    # Rules that are strict by default.
+    # Rules that are strict by default; `put_limit` is a choice (real clients stop at 4 MiB), `put_cap` the service's.
     grid_rule: GridRule = GridRule.AT_ONCE
     put_limit: int = 4 * MIB
+    put_cap: int = LARGEST_PUT_BYTES
     put_makes_parents: bool = True
     session_makes_parents: bool = False
     one_session_per_target: bool = True
@@ -145,6 +146,7 @@ SWITCHES = frozenset(
         "token_seconds",
         "grid_rule",
         "put_limit",
+        "put_cap",
         "put_makes_parents",
         "session_makes_parents",
         "one_session_per_target",

@@ -141,6 +141,7 @@ class Pipeline:
                 at=arrived,
                 client_request_id=exchange.header("client-request-id"),
                 item_path=plan.item_path,
+                note=exchange.note,
             )
         )
 

@@ -11,7 +11,7 @@ from simulator.item_json import item_json, session_json
 from simulator.items import Item, Times
 from simulator.names import check_new_name, check_path_length
 from simulator.office import rewrite
-from simulator.options import LARGEST_PUT_BYTES, OfficeRewriting
+from simulator.options import OfficeRewriting
 from simulator.tenant import Tenant
 from simulator.upload_sessions import Target, UploadSession
 
@@ -24,11 +24,11 @@ _ITEM_MEMBERS = frozenset(
 
 def check_put(call: ItemCall, size: int | None) -> None:
     """Raise what a PUT of SIZE bytes deserves before its body is read."""
-    if size is not None and size > LARGEST_PUT_BYTES:
-        raise bad_request(
-            "The request message is too big. The server does not allow messages larger than 262144000 bytes."
-        )
-    if size is not None and size > call.tenant.options.put_limit:
+    options = call.tenant.options
+    if size is not None and size > options.put_cap:
+        text = "The request message is too big. The server does not allow messages larger than"
+        raise bad_request(f"{text} {options.put_cap} bytes.")
+    if size is not None and size > options.put_limit:
         raise GraphError(413, "invalidRequest", "The content is too large for a simple upload; use an upload session.")
 
 
@@ -61,11 +61,16 @@ def stored(tenant: Tenant, library: Library, written: Written) -> Answer:
 
 
 def create_session(call: ItemCall) -> Answer:
-    """POST createUploadSession; without a conflict behaviour the service replaces (microsoft-graph-docs#19010)."""
+    """POST createUploadSession.
+
+    Without a conflict behaviour the service replaces, though its documents say "fail" (microsoft-graph-docs#19010): noted.
+    """
     body = call.json() if call.body else {}
     details = object_of(body, "item")
     _check_members(body, details)
     conflict = conflict_behaviour(details.get(_BEHAVIOUR), default=Conflict.REPLACE)
+    if _BEHAVIOUR not in details:
+        call.exchange.note = "no conflictBehavior"
     existing = call.find()
     call.check_conditions(existing)
     target = _target(call, existing, conflict, times_of(details))
