@@ -1,8 +1,6 @@
-"""How long to wait: between tries of one key, and for everybody when Graph asks for a pause."""
+"""How long to wait: between the tries of one key, and where Graph says how long in its answer."""
 
 import random
-import threading
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -38,36 +36,3 @@ def _seconds_until(date: str, now: datetime) -> float:
         return (parsedate_to_datetime(date) - now).total_seconds()
     except (TypeError, ValueError):
         return float("nan")
-
-
-class Pause:
-    """The pause that Graph asked for, kept by every thread of the process: the longest one asked for counts."""
-
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._until = 0.0
-        self._changed = threading.Condition()
-        self._stopping = False
-
-    def ask(self, seconds: float) -> None:
-        """Let no request leave for SECONDS from now."""
-        with self._changed:
-            self._until = max(self._until, self._clock() + seconds)
-
-    def remaining(self) -> float:
-        """Seconds until requests may leave again; 0 when they may now."""
-        with self._changed:
-            return max(0.0, self._until - self._clock())
-
-    def wait(self) -> bool:
-        """Sleep until requests may leave; False when the service is stopping instead."""
-        with self._changed:
-            while not self._stopping and (left := self._until - self._clock()) > 0:
-                self._changed.wait(left)
-            return not self._stopping
-
-    def stop(self) -> None:
-        """Wake every sleeper: the service is stopping."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify_all()

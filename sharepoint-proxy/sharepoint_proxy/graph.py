@@ -1,12 +1,13 @@
 """Requests to Microsoft Graph and to the upload URLs it gives out. The only importer of requests.
 
-Knows tokens, pauses and what each status asks of the caller; knows nothing of files. Every thread keeps the pause that any
+Knows tokens, throttling and what each status asks of the caller; knows nothing of files. Every thread keeps the pause that any
 thread was asked for.
 """
 
 import re
 import uuid
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -31,6 +32,8 @@ _CONNECT_SECONDS = 10.0
 _ANSWER_SECONDS = 120.0
 _MESSAGE_CHARACTERS = 300
 _QUOTA_RETRY_SECONDS = 900.0
+_READ_COST = 1
+_COST = 2
 _URL = re.compile(r"https?://\S+")
 
 
@@ -41,11 +44,13 @@ class Tokens(Protocol):
     def drop(self, value: str) -> None: ...
 
 
-class Pauses(Protocol):
-    """The pause that all threads share, in seconds."""
+class Throttle(Protocol):
+    """What all threads share to stay good guests; costs in resource units, times in seconds."""
 
-    def ask(self, seconds: float) -> None: ...
-    def wait(self) -> bool: ...
+    def wait(self, cost: int) -> bool: ...
+    def answered(self, cost: int) -> None: ...
+    def refused(self, seconds: float) -> None: ...
+    def advised(self, *, remaining: int, reset_seconds: float) -> None: ...
 
 
 class Body(Protocol):
@@ -55,6 +60,18 @@ class Body(Protocol):
     def __iter__(self) -> Iterator[bytes]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A request to make; COST in resource units (Microsoft: reading one item 1, writing and listing 2)."""
+
+    method: str
+    url: str = field(repr=False)
+    json: Mapping[str, Any] | None = None
+    body: Body | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cost: int = 0
+
+
 class Graph:
     """One HTTP client for all threads.
 
@@ -62,10 +79,10 @@ class Graph:
     PermanentError or TransientError, and StoppingError when the service stops during a pause.
     """
 
-    def __init__(self, *, base_url: str, tokens: Tokens, pauses: Pauses, connections: int) -> None:
+    def __init__(self, *, base_url: str, tokens: Tokens, throttle: Throttle, connections: int) -> None:
         self._base_url = base_url
         self._tokens = tokens
-        self._pauses = pauses
+        self._throttle = throttle
         self._session = _session(connections)
 
     def call(
@@ -83,11 +100,14 @@ class Graph:
         After a 401 the token is renewed and the call made once more, with the body from its beginning.
         """
         url = path if path.startswith(self._base_url) else self._base_url + path
+        request = _Request(
+            method, url, json=json, body=body, headers=headers or {}, cost=_READ_COST if method == "GET" else _COST
+        )
         token = self._tokens.current()
-        response = self._send(method, url, token=token, json=json, body=body, headers=headers)
+        response = self._send(request, token)
         if response.status_code == HTTPStatus.UNAUTHORIZED:
             self._tokens.drop(token)
-            response = self._send(method, url, token=self._tokens.current(), json=json, body=body, headers=headers)
+            response = self._send(request, self._tokens.current())
         return self._judged(response, accept)
 
     def call_upload_url(
@@ -100,30 +120,30 @@ class Graph:
         accept: Collection[int] = (HTTPStatus.OK,),
     ) -> Answer:
         """One request to an upload URL, which carries its own secret: a bearer token sent along is answered 401."""
-        return self._judged(self._send(method, url, token=None, json=None, body=body, headers=headers), accept)
+        # Microsoft states no cost for upload URLs: they keep the pause, but no pace.
+        return self._judged(self._send(_Request(method, url, body=body, headers=headers or {}), None), accept)
 
-    def _send(
-        self,
-        method: str,
-        url: str,
-        *,
-        token: str | None,
-        json: Mapping[str, Any] | None,
-        body: Body | None,
-        headers: Mapping[str, str] | None,
-    ) -> requests.Response:
-        if not self._pauses.wait():
+    def _send(self, request: "_Request", token: str | None) -> requests.Response:
+        if not self._throttle.wait(request.cost):
             raise StoppingError("The service is stopping.")
-        sent = {"client-request-id": str(uuid.uuid4()), **(headers or {})}
+        try:
+            response = self._exchange(request, token)
+        finally:
+            self._throttle.answered(request.cost)
+        self._heed(response.headers)
+        return response
+
+    def _exchange(self, request: "_Request", token: str | None) -> requests.Response:
+        headers = {"client-request-id": str(uuid.uuid4()), **request.headers}
         if token is not None:
-            sent["Authorization"] = f"Bearer {token}"
+            headers["Authorization"] = f"Bearer {token}"
         try:
             return self._session.request(
-                method,
-                url,
-                json=json,
-                data=None if body is None else body or b"",
-                headers=sent,
+                request.method,
+                request.url,
+                json=request.json,
+                data=None if request.body is None else request.body or b"",
+                headers=headers,
                 timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS),
                 allow_redirects=False,
             )
@@ -131,13 +151,20 @@ class Graph:
             # The text of the cause holds the URL, which may be a secret: only its kind goes on.
             raise TransientError(f"Graph cannot be reached, or broke off ({_kind(error)}).") from None
 
+    def _heed(self, headers: Mapping[str, str]) -> None:
+        """Keep the pace that Graph advises near its limit; the headers are there only then."""
+        remaining = retry_after(headers.get("RateLimit-Remaining"))
+        reset_seconds = retry_after(headers.get("RateLimit-Reset"))
+        if remaining is not None and reset_seconds is not None:
+            self._throttle.advised(remaining=int(remaining), reset_seconds=reset_seconds)
+
     def _judged(self, response: requests.Response, accept: Collection[int]) -> Answer:
         answer = Answer(response.status_code, _json(response))
         if answer.status in accept:
             return answer
         error = _failure(answer, response.headers)
         if isinstance(error, ThrottledError):
-            self._pauses.ask(error.retry_after or PAUSE_WITHOUT_ADVICE_SECONDS)
+            self._throttle.refused(error.retry_after or PAUSE_WITHOUT_ADVICE_SECONDS)
         raise error
 
 

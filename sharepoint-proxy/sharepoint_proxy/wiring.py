@@ -26,6 +26,7 @@ from sharepoint_proxy.records import Job, Outcome
 from sharepoint_proxy.sessions import Sessions
 from sharepoint_proxy.settings import STAND_IN, Settings
 from sharepoint_proxy.source import Source
+from sharepoint_proxy.throttle import Throttle
 from sharepoint_proxy.tokens import Tokens
 from sharepoint_proxy.waiting import WaitingRoom
 from sharepoint_proxy.worker import Workers
@@ -123,7 +124,7 @@ class Service:
             self._database, place_of=paths.comparison_key, delete_grace_seconds=settings.delete_grace_seconds
         )
         self._room = WaitingRoom(seats=WAITING_SEATS)
-        self._pause = backoff.Pause()
+        self._throttle = Throttle(most=settings.upload_workers)
         self._stopping = threading.Event()
         self._not_ready = ["The document library was not found yet."]
         self._graph = self._make_graph()
@@ -132,7 +133,7 @@ class Service:
             journal=self._journal,
             converge=self._converge,
             publish=self._room.publish,
-            paused=self._pause.remaining,
+            throttle=self._throttle,
             places=settings.upload_workers,
             large_places=settings.large_uploads,
             max_attempts=settings.max_attempts,
@@ -151,7 +152,7 @@ class Service:
         """Let no new work begin, send waiting requests home, stop uploads at their next fragment; returns at once."""
         self._stopping.set()
         self._workers.ask_to_stop()
-        self._pause.stop()
+        self._throttle.stop()
         self._room.close()
 
     def stop(self) -> None:
@@ -174,7 +175,7 @@ class Service:
         return Graph(
             base_url=settings.graph_base_url,
             tokens=tokens,
-            pauses=self._pause,
+            throttle=self._throttle,
             connections=settings.upload_workers + 2,
         )
 

@@ -21,6 +21,9 @@ from sharepoint_proxy.records import Job, Outcome, State
 _log = logging.getLogger(__name__)
 
 _IDLE_SECONDS = 60.0
+_CROWDED_SECONDS = 1.0
+"""While all places are taken; Graph may allow more of them at any time."""
+
 _SOON_SECONDS = 0.5
 _JOURNAL_RETRY_SECONDS = 1.0
 _LOCKED_PATIENCE = 3
@@ -38,11 +41,18 @@ class Journal(Protocol):
     def seconds_until_due(self, *, large_places: int) -> float | None: ...
 
 
+class Throttle(Protocol):
+    """What keeps the process a good guest of Graph."""
+
+    def paused_seconds(self) -> float: ...
+    def limit(self) -> int: ...
+
+
 class Workers:
     """PLACES threads, of which LARGE_PLACES may run upload sessions at a time.
 
-    CONVERGE does the work for one key; PUBLISH is told each outcome once it is written down; PAUSED says for how many seconds
-    no request may leave.
+    CONVERGE does the work for one key; PUBLISH is told each outcome once it is written down; THROTTLE says when and how many
+    may work.
     """
 
     def __init__(
@@ -51,7 +61,7 @@ class Workers:
         journal: Journal,
         converge: Callable[[Job], Outcome],
         publish: Callable[[Job, Outcome], None],
-        paused: Callable[[], float],
+        throttle: Throttle,
         places: int,
         large_places: int,
         max_attempts: int,
@@ -59,7 +69,8 @@ class Workers:
         self._journal = journal
         self._converge = converge
         self._publish = publish
-        self._paused = paused
+        self._throttle = throttle
+        self._places = places
         self._free_places = places
         self._free_large_places = large_places
         self._max_attempts = max_attempts
@@ -112,14 +123,20 @@ class Workers:
                 if self._stopping:
                     return False
                 self._look = False
-                places, large_places = self._free_places, self._free_large_places
-            due = self._seconds_until_due(large_places) if places else _IDLE_SECONDS
-            pause = self._paused()
+                places, large_places = self._open_places()
+            due = self._seconds_until_due(large_places) if places else _CROWDED_SECONDS
+            pause = self._throttle.paused_seconds()
             if max(due, pause) <= 0:
                 return True
             with self._changed:
                 if not self._look and not self._stopping:
                     self._changed.wait(max(due, pause))
+
+    def _open_places(self) -> tuple[int, int]:
+        """How many keys may be taken now, and how many of them may need an upload session."""
+        busy = self._places - self._free_places
+        places = max(0, min(self._places, self._throttle.limit()) - busy)
+        return places, min(places, self._free_large_places)
 
     def _seconds_until_due(self, large_places: int) -> float:
         try:
@@ -130,7 +147,7 @@ class Workers:
 
     def _hand_out(self) -> None:
         with self._changed:
-            places, large_places = self._free_places, self._free_large_places
+            places, large_places = self._open_places()
         for job in self._journal.claim(places=places, large_places=large_places):
             with self._changed:
                 self._free_places -= 1

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Self
 
-from sharepoint_proxy.backoff import Pause
 from sharepoint_proxy.content import ObjectReader, Stretch
 from sharepoint_proxy.errors import TransientError
 from sharepoint_proxy.graph import Graph
 from sharepoint_proxy.library import Drive, Library, find_drive
 from sharepoint_proxy.records import DriveItem
 from sharepoint_proxy.sessions import Sessions
+from sharepoint_proxy.throttle import Throttle
 from sharepoint_proxy.tokens import Tokens
 from simulator import tls
 from simulator.calls import Call, CallKind
@@ -74,9 +74,9 @@ class ServiceGraph:
 
     def __init__(self, simulator: GraphSimulator, *, tokens: Tokens | None = None, library: str | None = None) -> None:
         self.simulator = simulator
-        self.pause = Pause()
+        self.throttle = Throttle(most=16)
         self.tokens = tokens or GrantedTokens(simulator)
-        self.graph = Graph(base_url=simulator.base_url, tokens=self.tokens, pauses=self.pause, connections=16)
+        self.graph = Graph(base_url=simulator.base_url, tokens=self.tokens, throttle=self.throttle, connections=16)
         self.drive = self.find_drive(library)
         self.library = Library(self.graph, self.drive)
         self.stopping = threading.Event()

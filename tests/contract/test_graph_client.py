@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from contract.service_graph import FRAGMENT_BYTES, MODIFIED, ServiceGraph, content_of, make_tokens
 
-from sharepoint_proxy.backoff import PAUSE_WITHOUT_ADVICE_SECONDS, Pause
+from sharepoint_proxy.backoff import PAUSE_WITHOUT_ADVICE_SECONDS
 from sharepoint_proxy.errors import (
     LockedError,
     PermanentError,
@@ -22,6 +22,7 @@ from sharepoint_proxy.errors import (
     TransientError,
 )
 from sharepoint_proxy.graph import Graph
+from sharepoint_proxy.throttle import Throttle
 from simulator.calls import CallKind
 from simulator.faults import AnswerWith, CutConnection, CutPoint, Fault, FaultBody, Match, TruncateAnswer
 from simulator.graph_server import GraphSimulator
@@ -141,7 +142,12 @@ def test_a_connection_that_breaks_is_tried_again_later(
 
 
 def test_it_says_what_kept_it_from_graph(trusted_graph: GraphSimulator) -> None:
-    graph = Graph(base_url="https://localhost:1/v1.0", tokens=make_tokens(trusted_graph), pauses=Pause(), connections=1)
+    graph = Graph(
+        base_url="https://localhost:1/v1.0",
+        tokens=make_tokens(trusted_graph),
+        throttle=Throttle(most=16),
+        connections=1,
+    )
     error = failure(lambda: graph.call("GET", "/me"))
     assert isinstance(error, TransientError)
     assert "refused" in str(error) or "NewConnectionError" in str(error)
@@ -208,7 +214,7 @@ def test_it_understands_a_pause_until_a_date(service: ServiceGraph) -> None:
     at = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
     service.simulator.add_fault(Fault(GET, AnswerWith(429, headers={"Retry-After": at})))
     failure(find(service))
-    assert 55 < service.pause.remaining() <= 60
+    assert 55 < service.throttle.paused_seconds() <= 60
 
 
 @pytest.mark.parametrize("headers", [{}, {"Retry-After": "soon"}, {"Retry-After": "0"}, {"Retry-After": "-5"}])
@@ -219,27 +225,27 @@ def test_it_pauses_for_a_while_when_it_is_not_told_how_long(service: ServiceGrap
 
     assert isinstance(error, ThrottledError)
     assert error.retry_after == PAUSE_WITHOUT_ADVICE_SECONDS
-    assert service.pause.remaining() > PAUSE_WITHOUT_ADVICE_SECONDS - 1
+    assert service.throttle.paused_seconds() > PAUSE_WITHOUT_ADVICE_SECONDS - 1
 
 
 def test_a_503_without_advice_concerns_its_own_call_only(service: ServiceGraph) -> None:
     service.simulator.add_fault(Fault(GET, AnswerWith(503, FaultBody.HTML)))
     failure(find(service))
-    assert service.pause.remaining() == 0
+    assert service.throttle.paused_seconds() == 0
 
 
 def test_upload_urls_keep_the_same_pause(service: ServiceGraph) -> None:
     url = service.library.create_session("big.bin", MODIFIED)
     service.simulator.add_fault(Fault(Match(CallKind.SESSION_STATUS), AnswerWith(429, headers={"Retry-After": "60"})))
     failure(lambda: service.graph.call_upload_url("GET", url))
-    assert service.pause.remaining() > 59
+    assert service.throttle.paused_seconds() > 59
 
 
 def test_a_stop_ends_the_pause(service: ServiceGraph) -> None:
-    service.pause.ask(600)
+    service.throttle.refused(600)
     with ThreadPoolExecutor() as threads:
         waiting = threads.submit(failure, find(service))
-        service.pause.stop()
+        service.throttle.stop()
         assert isinstance(waiting.result(10), StoppingError)
     assert service.calls() == []
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from http import HTTPStatus
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 from sharepoint_proxy.content import Stretch
@@ -35,6 +35,7 @@ class Fault(StrEnum):
     LOCKED = "locked"
     REFUSED = "refused"
     DIED_BEFORE = "died before"
+    CUT = "cut"
     ANSWER_LOST = "answer lost"
     DIED_AFTER = "died after"
 
@@ -47,13 +48,14 @@ _BEFORE: dict[Fault, Callable[[], BaseException]] = {
     Fault.DIED_BEFORE: Death,
 }
 _AFTER: dict[Fault, Callable[[], BaseException]] = {
+    Fault.CUT: lambda: TransientError("It broke off."),
     Fault.ANSWER_LOST: lambda: TransientError("The answer was lost."),
     Fault.DIED_AFTER: Death,
 }
 
 
 class Wire:
-    """Where requests pass: counts them, and gives each the next of the planned faults. MEANWHILE happens during each."""
+    """Where requests pass: counts them, and gives each the next of the planned faults. MEANWHILE happens before and after each."""
 
     def __init__(self, meanwhile: Callable[[], None]) -> None:
         self.calls: list[str] = []
@@ -61,14 +63,15 @@ class Wire:
         self._meanwhile = meanwhile
 
     @contextlib.contextmanager
-    def request(self, what: str) -> Iterator[None]:
-        """A request whose effect is the block."""
+    def request(self, what: str) -> Iterator[bool]:
+        """A request whose effect is the block; true if it is to break off in the middle of its body."""
         self.calls.append(what)
         self._meanwhile()
         fault = self.faults.popleft() if self.faults else None
         if fault in _BEFORE:
             raise _BEFORE[fault]()
-        yield
+        yield fault is Fault.CUT
+        self._meanwhile()
         if fault in _AFTER:
             raise _AFTER[fault]()
 
@@ -124,8 +127,10 @@ class FakeLibrary:
         """Accept every path."""
 
     def put(self, path: str, body: Stretch) -> DriveItem:
-        with self._wire.request(f"PUT {path}"):
-            item = self._write(path, b"".join(body))
+        with self._wire.request(f"PUT {path}") as is_cut:
+            content = b"".join(islice(body, 1 if is_cut else None))
+            item = None if is_cut else self._write(path, content)
+        assert item is not None, "a request that was cut raises"
         return self._drive_item(item)
 
     def set_modified(self, item_id: str, modified: datetime) -> None:
@@ -185,28 +190,29 @@ class FakeLibrary:
         headers: Mapping[str, str] | None = None,
         accept: Collection[int] = (HTTPStatus.OK,),
     ) -> Answer:
-        with self._wire.request(f"{method} session"):
-            answer = self._session_answer(method, url, body, headers or {})
+        with self._wire.request(f"{method} session") as is_cut:
+            sent = b"".join(islice(body or (), 1 if is_cut else None))
+            answer = self._session_answer(method, url, sent[: len(sent) // 2] if is_cut else sent, headers or {})
         if answer.status not in accept:
             raise TransientError(f"{answer.status}.", status=answer.status)
         return answer
 
-    def _session_answer(self, method: str, url: str, body: Stretch | None, headers: Mapping[str, str]) -> Answer:
+    def _session_answer(self, method: str, url: str, received: bytes, headers: Mapping[str, str]) -> Answer:
         session = self._living().get(url)
         if session is None:
             return Answer(HTTPStatus.NOT_FOUND)
         if method == "DELETE":
             del self.sessions[url]
             return Answer(HTTPStatus.NO_CONTENT)
-        if method == "GET" or body is None:
+        if method == "GET":
             return Answer(HTTPStatus.OK, _expected(session))
-        return self._take_fragment(url, session, body, headers["Content-Range"])
+        return self._take_fragment(url, session, received, headers["Content-Range"])
 
-    def _take_fragment(self, url: str, session: Session, body: Stretch, content_range: str) -> Answer:
+    def _take_fragment(self, url: str, session: Session, received: bytes, content_range: str) -> Answer:
         stretch, _, total = content_range.removeprefix("bytes ").partition("/")
         if int(stretch.partition("-")[0]) != len(session.content):
             return Answer(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
-        session.content += b"".join(body)
+        session.content += received
         if len(session.content) < int(total):
             return Answer(HTTPStatus.ACCEPTED, _expected(session))
         del self.sessions[url]

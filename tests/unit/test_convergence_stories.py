@@ -15,9 +15,8 @@ LARGE = bytes(LARGE_BYTES)
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    made = World()
-    yield made
-    made.end()
+    with World() as made:
+        yield made
 
 
 def assert_agreement(world: World) -> None:

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Self
 
 from unit.fake_library import APPLICATION_ID, Death, FakeLibrary, Fault, Item, Wire
 from unit.fake_source import NOW, FakeSource
@@ -15,6 +16,7 @@ from sharepoint_proxy.mirror import Mirror
 from sharepoint_proxy.paths import comparison_key, parse_routing
 from sharepoint_proxy.records import Job, Outcome
 from sharepoint_proxy.sessions import Sessions
+from sharepoint_proxy.throttle import Throttle
 from sharepoint_proxy.worker import Workers
 
 LARGE_BYTES = SESSION_ABOVE_BYTES + 3
@@ -62,14 +64,16 @@ class World:
             journal=self.journal,
             converge=mirror.converge,
             publish=lambda job, outcome: self.outcomes.append((job.key, outcome)),
-            paused=lambda: 0.0,
+            throttle=Throttle(most=16),
             places=16,
             large_places=4,
             max_attempts=NEVER_GIVE_UP,
         )
 
-    def end(self) -> None:
-        """Close the journal and remove its file."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.database.close()
         self._folder.close()
 
@@ -106,9 +110,7 @@ class World:
         """Run one of the claimed jobs inside whatever runs already."""
         self._workers._run(self.claimed.pop(index))
 
-    def plan(
-        self, faults: Sequence[Fault | None], meanwhile: Sequence[Callable[[], None] | None]
-    ) -> None:
+    def plan(self, faults: Sequence[Fault | None], meanwhile: Sequence[Callable[[], None] | None]) -> None:
         """Let the next requests break as FAULTS say, and MEANWHILE happen at the next moments between two steps of a job."""
         self.wire.faults = deque(faults)
         self.meanwhile = deque(meanwhile)
