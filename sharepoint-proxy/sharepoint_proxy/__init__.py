@@ -18,7 +18,8 @@ The rows of the building; each imports only from those above it, and no module f
 
     errors
     quickxor  records
-    backoff  content  events  logs  paths  settings  waiting             no input or output
+    alarms  backoff  content  events  logs  paths                        no input or output
+      rewriting  settings  throttle  waiting
     certificate  database  environment  graph  library  sessions         the outside world, one SDK each
       source  tokens
     journal  mirror  web  worker                                         what to do, and when

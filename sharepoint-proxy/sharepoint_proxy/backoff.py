@@ -34,5 +34,5 @@ def retry_after(value: str | None, *, now: datetime | None = None) -> float | No
 def _seconds_until(date: str, now: datetime) -> float:
     try:
         return (parsedate_to_datetime(date) - now).total_seconds()
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return float("nan")

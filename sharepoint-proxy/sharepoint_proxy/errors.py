@@ -8,6 +8,9 @@
     │   ├── NameRefusedError   the key has no acceptable name in SharePoint
     │   └── OccupiedError      another key's file or folder holds the place (`by`)
     └── TransientError         trying again may help (`retry_after`, in seconds, when the other side named a time)
+        ├── OutageError        what every key needs is away (`subject`): all wait, no attempt is counted
+        ├── AccessError        403, or 404 where a file is no question: this file, or the whole library?
+        ├── SessionsLostError  upload sessions for this file get lost one after another
         ├── ThrottledError     Graph asked for a pause; does not count as an attempt
         ├── LockedError        the file is open in Office or checked out: tried for hours
         ├── BusyError          another worker of ours holds the path; does not count as an attempt
@@ -18,6 +21,7 @@ The texts reach logs, answers and pages: they never hold a token, a secret or an
 """
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 
 class ProxyError(Exception):
@@ -69,6 +73,36 @@ class TransientError(ProxyError):
         super().__init__(message)
         self.retry_after = retry_after
         self.status = status
+
+
+class Subject(StrEnum):
+    """What an outage is about."""
+
+    GRAPH = "graph"
+    TOKEN = "token"  # noqa: S105 - a name, not a secret
+    LIBRARY = "library"
+    QUOTA = "quota"
+    MINIO = "minio"
+
+
+class OutageError(TransientError):
+    """Something that every key needs is away or refused; the events are kept until it is back."""
+
+    counts_as_attempt = False
+
+    def __init__(
+        self, message: str, *, subject: Subject, retry_after: float | None = None, status: int | None = None
+    ) -> None:
+        super().__init__(message, retry_after=retry_after, status=status)
+        self.subject = subject
+
+
+class AccessError(TransientError):
+    """Graph answered 403, or 404 to a write: this file is barred, or the library is closed or gone."""
+
+
+class SessionsLostError(TransientError):
+    """An upload session was lost, and so was the one that replaced it."""
 
 
 class ThrottledError(TransientError):

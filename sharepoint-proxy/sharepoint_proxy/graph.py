@@ -5,6 +5,7 @@ thread was asked for.
 """
 
 import re
+import time
 import uuid
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,10 +17,13 @@ from requests.adapters import HTTPAdapter
 
 from sharepoint_proxy.backoff import PAUSE_WITHOUT_ADVICE_SECONDS, retry_after
 from sharepoint_proxy.errors import (
+    AccessError,
     LockedError,
+    OutageError,
     PermanentError,
     ProxyError,
     StoppingError,
+    Subject,
     ThrottledError,
     TransientError,
 )
@@ -29,7 +33,15 @@ USER_AGENT = "NONISV|sharepoint-proxy|sharepoint-proxy/0.1.0"
 """The form that Microsoft asks of programs, so that its throttling can tell them apart."""
 
 _CONNECT_SECONDS = 10.0
-_ANSWER_SECONDS = 120.0
+_ANSWER_SECONDS = 60.0
+_SLOWEST_BYTES_PER_SECOND = 100_000
+"""An answer may take a minute, and longer the more was sent."""
+
+_ANSWER_PIECE_BYTES = 64 * 1024
+_NO_CONNECTION = frozenset(
+    {"ConnectTimeoutError", "NameResolutionError", "NewConnectionError", "ProxyError", "SSLCertVerificationError"}
+)
+"""The kinds of failure, of urllib3 and ssl, after which nothing was sent at all."""
 _MESSAGE_CHARACTERS = 300
 _QUOTA_RETRY_SECONDS = 900.0
 _READ_COST = 1
@@ -75,8 +87,8 @@ class _Request:
 class Graph:
     """One HTTP client for all threads.
 
-    `call` and `call_upload_url` return answers whose status is in `accept` and raise for all others: ThrottledError, LockedError,
-    PermanentError or TransientError, and StoppingError when the service stops during a pause.
+    `call` and `call_upload_url` return answers whose status is in `accept` and raise for all others: PermanentError, or a
+    TransientError that says what of kind it is; StoppingError when the service stops during a pause.
     """
 
     def __init__(self, *, base_url: str, tokens: Tokens, throttle: Throttle, connections: int) -> None:
@@ -108,6 +120,9 @@ class Graph:
         if response.status_code == HTTPStatus.UNAUTHORIZED:
             self._tokens.drop(token)
             response = self._send(request, self._tokens.current())
+            if response.status_code == HTTPStatus.UNAUTHORIZED:
+                message = _message(Answer(response.status_code, _json(response)), response.headers)
+                raise OutageError(message, subject=Subject.TOKEN, status=response.status_code)
         return self._judged(response, accept)
 
     def call_upload_url(
@@ -137,19 +152,23 @@ class Graph:
         headers = {"client-request-id": str(uuid.uuid4()), **request.headers}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
+        seconds = _ANSWER_SECONDS + len(request.body or b"") / _SLOWEST_BYTES_PER_SECOND
         try:
-            return self._session.request(
+            response = self._session.request(
                 request.method,
                 request.url,
                 json=request.json,
                 data=None if request.body is None else request.body or b"",
                 headers=headers,
-                timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS),
+                timeout=(_CONNECT_SECONDS, seconds),
                 allow_redirects=False,
+                stream=True,
             )
+            _read_within(response, seconds)
         except requests.RequestException as error:
             # The text of the cause holds the URL, which may be a secret: only its kind goes on.
-            raise TransientError(f"Graph cannot be reached, or broke off ({_kind(error)}).") from None
+            raise _unreachable(error) from None
+        return response
 
     def _heed(self, headers: Mapping[str, str]) -> None:
         """Keep the pace that Graph advises near its limit; the headers are there only then."""
@@ -166,6 +185,35 @@ class Graph:
         if isinstance(error, ThrottledError):
             self._throttle.refused(error.retry_after or PAUSE_WITHOUT_ADVICE_SECONDS)
         raise error
+
+
+def _read_within(response: requests.Response, seconds: float) -> None:
+    """Read the answer whole; one that drips in for longer than SECONDS is no answer."""
+    deadline = time.monotonic() + seconds
+    pieces = []
+    while piece := _next_piece(response):
+        pieces.append(piece)
+        if time.monotonic() > deadline:
+            response.close()
+            raise requests.ReadTimeout
+    # Where requests keeps what it read by itself.
+    response._content = b"".join(pieces)  # noqa: SLF001
+
+
+def _next_piece(response: requests.Response) -> bytes:
+    """What has arrived; urllib3's errors, which requests translates in its own reading only, as one of requests'."""
+    try:
+        return bytes(response.raw.read1(_ANSWER_PIECE_BYTES, decode_content=True))
+    except Exception as error:  # noqa: BLE001 - nothing but urllib3 runs here
+        response.close()
+        raise requests.ConnectionError(error) from None
+
+
+def _unreachable(error: Exception) -> TransientError:
+    """An outage where no connection was to be had at all; what broke later may be this request's own trouble."""
+    kind = _kind(error)
+    sentence = f"Graph cannot be reached, or broke off ({kind})."
+    return OutageError(sentence, subject=Subject.GRAPH) if kind in _NO_CONNECTION else TransientError(sentence)
 
 
 def _session(connections: int) -> requests.Session:
@@ -188,7 +236,7 @@ def _json(response: requests.Response) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _kind(error: requests.RequestException) -> str:
+def _kind(error: Exception) -> str:
     """The innermost kind of a network failure ("ConnectionRefusedError"): requests wraps them several deep."""
     inner: BaseException = error
     while isinstance(
@@ -209,7 +257,9 @@ def _failure(answer: Answer, headers: Mapping[str, str]) -> ProxyError:
         case HTTPStatus.LOCKED:
             return LockedError(message, status=status, retry_after=wait)
         case HTTPStatus.INSUFFICIENT_STORAGE:
-            return TransientError(message, status=status, retry_after=_QUOTA_RETRY_SECONDS)
+            return OutageError(message, subject=Subject.QUOTA, status=status, retry_after=_QUOTA_RETRY_SECONDS)
+        case HTTPStatus.FORBIDDEN | HTTPStatus.NOT_FOUND:
+            return AccessError(message, status=status)
         case HTTPStatus.TOO_MANY_REQUESTS:
             return ThrottledError(message, status=status, retry_after=wait or PAUSE_WITHOUT_ADVICE_SECONDS)
         case HTTPStatus.SERVICE_UNAVAILABLE if wait is not None:

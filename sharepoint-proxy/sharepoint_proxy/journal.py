@@ -146,7 +146,7 @@ class Journal:
         """Keep a body of which something could not be used, with the different reasons; the newest thousand are kept."""
 
         def operation(cursor: Any) -> None:
-            said = " ".join(dict.fromkeys(reasons))
+            said = _writable(" ".join(dict.fromkeys(reasons)))
             cursor.execute("INSERT INTO rejected VALUES (?, ?, ?)", (self._clock(), said, body))
             cursor.execute(
                 "DELETE FROM rejected WHERE rowid <= (SELECT MAX(rowid) FROM rejected) - ?", (KEPT_REJECTIONS,)
@@ -266,7 +266,7 @@ class Journal:
         grace = self._delete_grace_seconds if event.kind is Kind.REMOVED else 0.0
         large = (event.size or 0) > SESSION_ABOVE_BYTES
         generation = _next_generation(cursor)
-        cursor.execute(_MARK, (event.bucket, event.key, generation, event.name, large, now, now + grace))
+        cursor.execute(_MARK, (event.bucket, event.key, generation, _writable(event.name), large, now, now + grace))
         return generation
 
     def _refuse_if_occupied(self, cursor: Any, job: Job, path: str, *, is_folder: bool) -> None:
@@ -319,7 +319,7 @@ class Journal:
         cursor.execute("UPDATE changes SET working = 0 WHERE bucket = ? AND key = ?", name)
         large = job.large if outcome.large is None else outcome.large
         due_at = self._clock() + outcome.delay
-        values = (outcome.state, outcome.reason, outcome.status, outcome.blocked_by, large, due_at)
+        values = (outcome.state, _writable(outcome.reason), outcome.status, outcome.blocked_by, large, due_at)
         cursor.execute(
             "UPDATE changes SET state = ?, reason = ?, status = ?, blocked_by = ?, large = ?, due_at = ?, attempts = attempts + ?"
             " WHERE bucket = ? AND key = ? AND generation = ?",
@@ -332,6 +332,11 @@ class Journal:
             "UPDATE changes SET state = 'waiting', due_at = ?, attempts = 0, blocked_by = NULL WHERE blocked_by = ?",
             (self._clock(), name),
         )
+
+
+def _writable(text: str) -> str:
+    """TEXT with halves of surrogate pairs, which JSON can spell and UTF-8 cannot, written out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _parents(place: str, *, and_itself: bool = False) -> str:

@@ -7,7 +7,15 @@ from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
-from sharepoint_proxy.errors import NameRefusedError, PermanentError, TransientError
+from sharepoint_proxy.errors import (
+    AccessError,
+    NameRefusedError,
+    OccupiedError,
+    OutageError,
+    PermanentError,
+    Subject,
+    TransientError,
+)
 from sharepoint_proxy.paths import MAX_PATH_CHARACTERS, path_length
 from sharepoint_proxy.records import Answer, DriveItem
 
@@ -77,6 +85,14 @@ class Library:
                 f"The path in SharePoint would have {length} characters with site and library; {MAX_PATH_CHARACTERS} are allowed."
             )
 
+    def check(self) -> None:
+        """OutageError when the library as a whole cannot be reached by us: the right was taken away, or it is gone."""
+        try:
+            self._graph.call("GET", self._root())
+        except AccessError as error:
+            sentence = f"The library {self._drive.name} is closed to this application, or gone. {error}"
+            raise OutageError(sentence, subject=Subject.LIBRARY, status=error.status) from error
+
     def put(self, path: str, body: Body) -> DriveItem:
         """Write a whole file in one call, which also makes the folders above it and replaces what is there."""
         answer = self._graph.call(
@@ -84,8 +100,10 @@ class Library:
             f"{self._at(path)}/content",
             body=body,
             headers={"Content-Type": "application/octet-stream"},
-            accept=(HTTPStatus.OK, HTTPStatus.CREATED),
+            accept=(HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.CONFLICT),
         )
+        if answer.status == HTTPStatus.CONFLICT:
+            raise self._conflict(path, answer)
         return DriveItem.read(answer.body)
 
     def set_modified(self, item_id: str, modified: datetime) -> None:
@@ -100,14 +118,14 @@ class Library:
         wanted = {"@microsoft.graph.conflictBehavior": "replace", "fileSystemInfo": _file_system_info(modified)}
         parent = path.rpartition("/")[0]
         for may_lack_parent in (bool(parent), False):
+            accept = {HTTPStatus.OK, HTTPStatus.CONFLICT} | ({HTTPStatus.NOT_FOUND} if may_lack_parent else set())
             answer = self._graph.call(
-                "POST",
-                f"{self._at(path)}/createUploadSession",
-                json={"item": wanted},
-                accept=(HTTPStatus.OK, HTTPStatus.NOT_FOUND) if may_lack_parent else (HTTPStatus.OK,),
+                "POST", f"{self._at(path)}/createUploadSession", json={"item": wanted}, accept=accept
             )
             if answer.status == HTTPStatus.OK:
                 return _text(answer.body, "uploadUrl")
+            if answer.status == HTTPStatus.CONFLICT:
+                raise self._conflict(path, answer)
             self.make_folder(parent)
         raise AssertionError("unreachable: the second answer is 200 or raises")
 
@@ -146,13 +164,21 @@ class Library:
             return DriveItem.read(answer.body), True
         return self._existing_folder(path), False
 
+    def _conflict(self, path: str, answer: Answer) -> Exception:
+        """What a 409 to a write means: a folder in the file's place, or something that passes."""
+        item = self.find(path)
+        if item is not None and item.is_folder:
+            return OccupiedError(f"A folder stands in SharePoint where the file {path} must be.")
+        sentence = f"SharePoint is busy with {path} ({answer.code or 'conflict'}): another upload of it, or its own work on it."
+        return TransientError(sentence, status=answer.status)
+
     def _existing_folder(self, path: str) -> DriveItem:
         """The folder that made the creation end in 409, ours or another worker's."""
         item = self.find(path)
         if item is None:
             raise TransientError(f"SharePoint says that {path} exists, and that it does not.")
         if not item.is_folder:
-            raise PermanentError(f"A file stands in SharePoint where the folder {path} must be.")
+            raise OccupiedError(f"A file stands in SharePoint where the folder {path} must be.")
         return item
 
     def _root(self) -> str:

@@ -10,39 +10,32 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
-from pathlib import PurePosixPath
 from typing import Protocol
 
+from sharepoint_proxy import rewriting
 from sharepoint_proxy.content import ObjectReader, Stretch
-from sharepoint_proxy.errors import NameRefusedError, OccupiedError, PermanentError, ThrottledError, TransientError
+from sharepoint_proxy.errors import (
+    AccessError,
+    NameRefusedError,
+    OccupiedError,
+    OutageError,
+    PermanentError,
+    SessionsLostError,
+    Subject,
+    ThrottledError,
+    TransientError,
+)
 from sharepoint_proxy.events import SESSION_ABOVE_BYTES
 from sharepoint_proxy.records import Action, DriveItem, Job, LedgerEntry, Outcome, State, StoredObject, Upload
 
 _DATE_MATTERS_AFTER = timedelta(hours=1)
 """The date of a younger object is close enough to the moment of its upload, which SharePoint shows by itself."""
 
-_REWRITTEN_AT_ONCE = frozenset(
-    [
-        ".docx",
-        ".docm",
-        ".dotx",
-        ".xlsx",
-        ".xlsm",
-        ".xltx",
-        ".xlsb",
-        ".pptx",
-        ".pptm",
-        ".potx",
-        ".ppsx",
-        ".doc",
-        ".xls",
-        ".ppt",
-    ]
-)
-"""Types whose properties SharePoint writes into the file itself, so that size and hash differ (OneDrive/onedrive-api-docs#935)."""
+_FULL = HTTPStatus.INSUFFICIENT_STORAGE
+_PROBE_FULL_LIBRARY_EACH = timedelta(minutes=15)
 
-_MAY_GROW = frozenset({".pdf", ".htm", ".html", ".aspx", ".jpg", ".jpeg"})
-"""Types that it sometimes lengthens in the same way; of the length that was sent they must be what was sent."""
+_LARGEST_PUT_BYTES = 262_144_000
+"""What Graph's documentation allows for a single PUT; above 4 MiB it is the last resort."""
 
 
 class Target(Protocol):
@@ -83,6 +76,7 @@ class Journal(Protocol):
 class Library(Protocol):
     """The document library."""
 
+    def check(self) -> None: ...
     def refuse_if_too_long(self, path: str) -> None: ...
     def put(self, path: str, body: Stretch) -> DriveItem: ...
     def set_modified(self, item_id: str, modified: datetime) -> None: ...
@@ -128,9 +122,18 @@ class Mirror:
         self._sessions = sessions
         self._application_id = application_id
         self._clock = clock
+        self._full_until: datetime | None = None
 
     def converge(self, job: Job) -> Outcome:
         """Make SharePoint agree about JOB's key. Whatever is raised leaves both sides as a later try can go on from."""
+        try:
+            return self._converge(job)
+        except AccessError:
+            # Is it this file, or the whole library? An outage keeps all events, a file that is barred must not hold them up.
+            self._library.check()
+            raise
+
+    def _converge(self, job: Job) -> Outcome:
         if not self._routing.is_routed(job.bucket, job.key):
             return Outcome(state=State.SETTLED, reason="The key is under no allowed prefix.")
         stored = self._source.stat(job.bucket, job.key)
@@ -160,17 +163,40 @@ class Mirror:
     ) -> Outcome:
         if job.upload is None and entry is not None and _holds_same_bytes(entry, upload, reader):
             return _settled(Action.UNCHANGED, _entry(job, upload, entry.item_id, reader.quickxor()))
+        self._refuse_while_full()
         session_url = self._resumable(job.upload, upload)
         item = None if session_url is not None else self._landed(job.upload, upload, reader)
         action = Action.UPLOADED if item is None else Action.ADOPTED
         if item is None:
-            item = self._send(job, upload, stored, reader, session_url)
-            _verify(item, path=upload.path, reader=reader)
+            item = self._send_unless_full(job, upload, stored, reader, session_url)
+            rewriting.verify(item, path=upload.path, size=reader.size, quickxor=reader.quickxor())
         if entry is not None and entry.path != upload.path and entry.item_id != item.id:
             # The routes were changed since: what was written at the old place is taken away.
             self._library.delete(entry.item_id)
         sent = stored.size if action is Action.UPLOADED else 0
         return _settled(action, _entry(job, upload, item.id, reader.quickxor()), sent=sent)
+
+    def _refuse_while_full(self) -> None:
+        """OutageError while the library is known to be full; one upload at a time then tries whether it still is."""
+        now = self._clock()
+        if self._full_until is None:
+            return
+        if now < self._full_until:
+            left = (self._full_until - now).total_seconds()
+            raise OutageError("The library is full.", subject=Subject.QUOTA, retry_after=left, status=_FULL)
+        self._full_until = now + _PROBE_FULL_LIBRARY_EACH
+
+    def _send_unless_full(
+        self, job: Job, upload: Upload, stored: StoredObject, reader: ObjectReader, session_url: str | None
+    ) -> DriveItem:
+        try:
+            item = self._send(job, upload, stored, reader, session_url)
+        except OutageError as error:
+            if error.subject is Subject.QUOTA:
+                self._full_until = self._clock() + _PROBE_FULL_LIBRARY_EACH
+            raise
+        self._full_until = None
+        return item
 
     def _send(
         self, job: Job, upload: Upload, stored: StoredObject, reader: ObjectReader, session_url: str | None
@@ -178,16 +204,27 @@ class Mirror:
         if session_url is None:
             self._journal.begin(job, upload)
         if stored.size > SESSION_ABOVE_BYTES:
-            keep = partial(self._journal.note_session, job)
-            return self._sessions.send(
-                upload.path, reader, modified=stored.modified, session_url=session_url, keep=keep
-            )
+            return self._send_by_session(job, upload, stored, reader, session_url)
         item = self._put(job, upload, reader)
         if self._clock() - stored.modified > _DATE_MATTERS_AFTER:
             # The bytes are there; a date that cannot be set just now is no reason to send them again.
             with contextlib.suppress(TransientError, PermanentError):
                 self._library.set_modified(item.id, stored.modified)
         return item
+
+    def _send_by_session(
+        self, job: Job, upload: Upload, stored: StoredObject, reader: ObjectReader, session_url: str | None
+    ) -> DriveItem:
+        keep = partial(self._journal.note_session, job)
+        try:
+            return self._sessions.send(
+                upload.path, reader, modified=stored.modified, session_url=session_url, keep=keep
+            )
+        except SessionsLostError:
+            # Sessions on an existing Office file get lost again and again (rclone/rclone#9767, abraunegg/onedrive#3859).
+            if upload.size > _LARGEST_PUT_BYTES or not rewriting.is_rewritten(upload.path):
+                raise
+            return self._put(job, upload, reader)
 
     def _put(self, job: Job, upload: Upload, reader: ObjectReader) -> DriveItem:
         try:
@@ -334,15 +371,3 @@ def _holds_same_bytes(entry: LedgerEntry, upload: Upload, reader: ObjectReader) 
     is_multipart = "-" in entry.etag or "-" in upload.etag
     is_same_place = (entry.path, entry.size) == (upload.path, upload.size)
     return is_multipart and is_same_place and reader.quickxor() == entry.quickxor
-
-
-def _verify(item: DriveItem, *, path: str, reader: ObjectReader) -> None:
-    """TransientError when SharePoint holds other bytes than were sent; the file is never removed for that."""
-    suffix = PurePosixPath(path).suffix.casefold()
-    if suffix in _REWRITTEN_AT_ONCE or (suffix in _MAY_GROW and item.size != reader.size):
-        return
-    if item.size != reader.size:
-        raise TransientError(f"SharePoint holds {item.size} bytes where {reader.size} were sent.")
-    # The hash may be missing (OneDrive/onedrive-api-docs#1704): that is no sign of damage.
-    if item.quickxor is not None and item.quickxor != reader.quickxor():
-        raise TransientError("SharePoint holds other bytes than were sent: the quickXorHash differs.")

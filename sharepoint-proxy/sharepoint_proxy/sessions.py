@@ -13,7 +13,14 @@ from http import HTTPStatus
 from typing import Protocol
 
 from sharepoint_proxy.content import ObjectReader, Stretch
-from sharepoint_proxy.errors import PermanentError, SourceChangedError, StoppingError, ThrottledError, TransientError
+from sharepoint_proxy.errors import (
+    PermanentError,
+    SessionsLostError,
+    SourceChangedError,
+    StoppingError,
+    ThrottledError,
+    TransientError,
+)
 from sharepoint_proxy.records import Answer, DriveItem
 
 _BREAKS_WITHOUT_PROGRESS = 3
@@ -86,7 +93,7 @@ class Sessions:
             item = self._targets.find(path)
             if item is not None and reader.is_content_of(item):
                 return item
-        raise TransientError("The upload session was lost, and so was the one that replaced it.")
+        raise SessionsLostError("The upload session was lost, and so was the one that replaced it.")
 
     def cancel(self, url: str) -> None:
         """End a session that nobody goes on with: while it lives SharePoint refuses another one for its target."""
@@ -95,6 +102,7 @@ class Sessions:
 
     def _transfer(self, url: str, reader: ObjectReader, *, position: int) -> DriveItem:
         breaks = 0
+        trouble = TransientError("The upload session takes fragments, but does not get on.")
         while True:
             if self._is_stopping():
                 raise StoppingError("The service is stopping; the upload goes on after the next start.")
@@ -102,17 +110,18 @@ class Sessions:
                 answer = self._send_fragment(url, reader, position)
                 if answer.status in _DONE:
                     return DriveItem.read(answer.body)
-                position = _next_expected(answer)
+                held = _next_expected(answer)
             except (SourceChangedError, StoppingError):
                 raise
             except ThrottledError:
                 continue
-            except TransientError:
+            except TransientError as error:
+                trouble = error
                 held = self._position(url)
-                breaks = breaks + 1 if held <= position else 0
-                if breaks >= _BREAKS_WITHOUT_PROGRESS:
-                    raise
-                position = held
+            breaks = breaks + 1 if held <= position else 0
+            if breaks >= _BREAKS_WITHOUT_PROGRESS:
+                raise trouble
+            position = held
 
     def _send_fragment(self, url: str, reader: ObjectReader, position: int) -> Answer:
         length = min(self._fragment_bytes, reader.size - position)

@@ -12,7 +12,7 @@ from minio import Minio
 from minio.datatypes import Object
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 
-from sharepoint_proxy.errors import PermanentError, SourceChangedError, TransientError
+from sharepoint_proxy.errors import OutageError, PermanentError, SourceChangedError, Subject, TransientError
 from sharepoint_proxy.records import StoredObject
 
 PIECE_BYTES = 128 * 1024
@@ -20,6 +20,7 @@ PIECE_BYTES = 128 * 1024
 
 _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 60.0
+_BUCKET_RETRY_SECONDS = 60.0
 _ABSENT_CODES = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"})
 _CHANGED_CODES = frozenset({"PreconditionFailed", "InvalidRange", *_ABSENT_CODES})
 _DENIED_CODES = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
@@ -47,7 +48,7 @@ class Source:
     def stat(self, bucket: str, key: str) -> StoredObject | None:
         """The object under KEY now, or None: none there, or its newest version is a delete marker.
 
-        A bucket that is gone is no answer: TransientError, so that nothing is taken for deleted.
+        A bucket that is gone is no answer: OutageError, so that nothing is taken for deleted.
         """
         with _translated(bucket, key):
             try:
@@ -110,7 +111,8 @@ def _pieces(response: urllib3.BaseHTTPResponse, stored: StoredObject, offset: in
 
 def _stored(found: Object, bucket: str, key: str) -> StoredObject:
     headers = {name.lower() for name in found.metadata or {}}
-    if found.content_type == "text/html" and not any(name.startswith("x-amz-") for name in headers):
+    content_type = (found.content_type or "").partition(";")[0]
+    if content_type == "text/html" and not any(name.startswith("x-amz-") for name in headers):
         raise TransientError(f"What answered for {bucket}/{key} is no S3 server: is MINIO_ENDPOINT right?")
     if found.size is None or not found.etag or found.last_modified is None:
         raise TransientError(f"MinIO's answer for {bucket}/{key} lacks size, eTag or date.")
@@ -129,8 +131,11 @@ def _translated(bucket: str, key: str) -> Iterator[None]:
         raise _from_status(error.status_code, name) from error
     except (InvalidResponseError, MinioException, ParseError, UnicodeDecodeError) as error:
         raise TransientError(f"MinIO's answer for {name} cannot be read.") from error
+    except urllib3.exceptions.MaxRetryError as error:
+        kind = type(error.reason or error).__name__
+        raise OutageError(f"MinIO cannot be reached ({kind}).", subject=Subject.MINIO) from error
     except urllib3.exceptions.HTTPError as error:
-        raise TransientError(f"MinIO cannot be reached, or broke off, for {name} ({type(error).__name__}).") from error
+        raise TransientError(f"MinIO broke off for {name} ({type(error).__name__}).") from error
     except ValueError as error:
         raise PermanentError(f"MinIO's SDK refuses the key {name}: {error}.") from error
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msal
 
-from sharepoint_proxy.errors import TransientError
+from sharepoint_proxy.errors import OutageError, Subject
 
 _TIMEOUT_SECONDS = 30
 _RENEW_BEFORE_SECONDS = 300.0
@@ -60,7 +60,7 @@ class Tokens:
         self._token: _Token | None = None
 
     def current(self) -> str:
-        """A token that is valid now; TransientError, saying what Entra ID answered, when none can be had."""
+        """A token that is valid now; OutageError, saying what Entra ID answered, when none can be had."""
         token = self._token
         if token is not None and self._clock() < min(token.renew_at, token.ends_at):
             return token.value
@@ -81,7 +81,7 @@ class Tokens:
             return token
         try:
             self._token = self._fetch()
-        except TransientError:
+        except OutageError:
             if token is None or self._clock() >= token.ends_at:
                 raise
             # Renewal is early: while Entra ID is away the old token still does.
@@ -93,9 +93,10 @@ class Tokens:
             answer = self._connected().acquire_token_for_client(scopes=[self._scope])
         # MSAL lets the errors of requests, ValueError (authority not found) and its own through; all mean "not now".
         except Exception as error:
-            raise TransientError(f"No token: {self._authority} cannot be used ({type(error).__name__}).") from error
+            sentence = f"No token: {self._authority} cannot be used ({type(error).__name__})."
+            raise OutageError(sentence, subject=Subject.TOKEN) from error
         if "access_token" not in answer:
-            raise TransientError(f"No token: {_advice(answer)}")
+            raise OutageError(f"No token: {_advice(answer)}", subject=Subject.TOKEN)
         return self._kept(answer)
 
     def _connected(self) -> Any:

@@ -18,6 +18,11 @@ class Ticket:
         self.names = frozenset(names)
         self.outcomes: dict[Name, tuple[int, Outcome]] = {}
 
+    def take(self, name: Name, generation: int, outcome: Outcome) -> None:
+        """Keep the outcome of the look that began with this GENERATION, unless a newer one is known."""
+        if name not in self.outcomes or self.outcomes[name][0] <= generation:
+            self.outcomes[name] = (generation, outcome)
+
     def outcome(self, name: Name, generation: int) -> Outcome | None:
         """What came of a look at NAME that began with this GENERATION or a later one."""
         found = self.outcomes.get(name)
@@ -56,7 +61,7 @@ class WaitingRoom:
         name = (job.bucket, job.key)
         with self._changed:
             for ticket in self._tickets.get(name, ()):
-                ticket.outcomes[name] = (job.generation, outcome)
+                ticket.take(name, job.generation, outcome)
             if name in self._tickets:
                 self._changed.notify_all()
 

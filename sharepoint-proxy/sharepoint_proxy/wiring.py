@@ -14,6 +14,7 @@ from typing import IO, NoReturn, TypeVar
 from flask import Flask
 
 from sharepoint_proxy import backoff, certificate, environment, journal, library, paths, web
+from sharepoint_proxy.alarms import Alarms
 from sharepoint_proxy.certificate import Credential
 from sharepoint_proxy.database import Database
 from sharepoint_proxy.errors import ConfigError, ProxyError
@@ -125,6 +126,7 @@ class Service:
         )
         self._room = WaitingRoom(seats=WAITING_SEATS)
         self._throttle = Throttle(most=settings.upload_workers)
+        self._alarms = Alarms()
         self._stopping = threading.Event()
         self._not_ready = ["The document library was not found yet."]
         self._graph = self._make_graph()
@@ -137,6 +139,7 @@ class Service:
             places=settings.upload_workers,
             large_places=settings.large_uploads,
             max_attempts=settings.max_attempts,
+            alarms=self._alarms,
         )
         self._connector = threading.Thread(target=self._connect, name="connector", daemon=True)
         self.app = self._make_app()
@@ -189,7 +192,7 @@ class Service:
                 journal=self._journal,
                 room=self._room,
                 wake=self._workers.wake,
-                not_ready=lambda: self._not_ready,
+                not_ready=lambda: [*self._not_ready, *self._alarms.sentences()],
                 sync_wait_seconds=settings.sync_wait_seconds,
                 sync_max_lag_seconds=settings.sync_max_lag_seconds,
             )

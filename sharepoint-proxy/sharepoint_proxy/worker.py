@@ -1,6 +1,7 @@
 """Runs the mirror: takes keys that are due from the journal, converges each on a thread, writes down what came of it."""
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -13,10 +14,12 @@ from sharepoint_proxy.errors import (
     JournalError,
     LockedError,
     OccupiedError,
+    OutageError,
     PermanentError,
+    Subject,
     TransientError,
 )
-from sharepoint_proxy.records import Job, Outcome, State
+from sharepoint_proxy.records import Action, Job, Outcome, State
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +29,9 @@ _CROWDED_SECONDS = 1.0
 
 _SOON_SECONDS = 0.5
 _JOURNAL_RETRY_SECONDS = 1.0
+_SCATTER_SECONDS = 5.0
+_LONGEST_HOLD_SECONDS = 60.0
+_SHOWS_THAT_GRAPH_WORKS = frozenset(Action) - {Action.UNCHANGED, Action.ABSENT, Action.FOLDER_KEPT, Action.NONE}
 _LOCKED_PATIENCE = 3
 """A file open in Office is tried this many times as often as others: hours instead of one."""
 
@@ -48,6 +54,13 @@ class Throttle(Protocol):
     def limit(self) -> int: ...
 
 
+class Alarms(Protocol):
+    """What is wrong just now."""
+
+    def sound(self, subject: Subject, sentence: str) -> bool: ...
+    def end(self, *subjects: Subject) -> None: ...
+
+
 class Workers:
     """PLACES threads, of which LARGE_PLACES may run upload sessions at a time.
 
@@ -65,6 +78,7 @@ class Workers:
         places: int,
         large_places: int,
         max_attempts: int,
+        alarms: Alarms,
     ) -> None:
         self._journal = journal
         self._converge = converge
@@ -74,6 +88,9 @@ class Workers:
         self._free_places = places
         self._free_large_places = large_places
         self._max_attempts = max_attempts
+        self._alarms = alarms
+        self._outages = 0
+        self._held_until = 0.0
         self._changed = threading.Condition()
         self._look = True
         self._stopping = False
@@ -125,7 +142,7 @@ class Workers:
                 self._look = False
                 places, large_places = self._open_places()
             due = self._seconds_until_due(large_places) if places else _CROWDED_SECONDS
-            pause = self._throttle.paused_seconds()
+            pause = max(self._throttle.paused_seconds(), self._held_until - time.monotonic())
             if max(due, pause) <= 0:
                 return True
             with self._changed:
@@ -135,7 +152,9 @@ class Workers:
     def _open_places(self) -> tuple[int, int]:
         """How many keys may be taken now, and how many of them may need an upload session."""
         busy = self._places - self._free_places
-        places = max(0, min(self._places, self._throttle.limit()) - busy)
+        # After an outage one key tries for all.
+        limit = 1 if self._outages else min(self._places, self._throttle.limit())
+        places = max(0, limit - busy)
         return places, min(places, self._free_large_places)
 
     def _seconds_until_due(self, large_places: int) -> float:
@@ -159,6 +178,7 @@ class Workers:
         try:
             outcome = self._judged(job)
             self._settle(job, outcome)
+            self._go_on(outcome)
             self._publish(job, outcome)
             # A key that only changes its queue has no outcome yet.
             if outcome.large is None:
@@ -178,6 +198,8 @@ class Workers:
             return Outcome(state=State.PARKED, reason=str(error), status=error.status, blocked_by=error.by)
         except PermanentError as error:
             return Outcome(state=State.PARKED, reason=str(error), status=error.status)
+        except OutageError as error:
+            return self._kept(error)
         except TransientError as error:
             return self._postponed(job, error)
         except JournalError as error:
@@ -188,6 +210,40 @@ class Workers:
             # A defect of ours: shown with its traceback, tried again a bounded number of times.
             _log.exception("defect", extra={"bucket": job.bucket, "key": job.key})
             return self._postponed(job, TransientError(f"Unexpected {type(error).__name__}; see the log."))
+
+    def _kept(self, error: OutageError) -> Outcome:
+        """The key waits, whatever it takes, behind those that are due already: one of them may show that it works again."""
+        if self._alarms.sound(error.subject, str(error)):
+            _log.error("outage", extra={"subject": error.subject.value, "reason": str(error), "status": error.status})
+        delay = error.retry_after or self._hold_back(error.subject)
+        return Outcome(
+            state=State.WAITING,
+            reason=str(error),
+            status=error.status,
+            counts_as_attempt=False,
+            delay=delay + random.uniform(0, _SCATTER_SECONDS),  # noqa: S311 - it only scatters
+        )
+
+    def _hold_back(self, subject: Subject) -> float:
+        """Let nobody begin for a while, longer each time; afterwards one key tries for all. A full library only stops uploads."""
+        with self._changed:
+            now = time.monotonic()
+            if subject is not Subject.QUOTA and now >= self._held_until:
+                self._outages += 1
+                self._held_until = now + min(backoff.delay(self._outages), _LONGEST_HOLD_SECONDS)
+            return max(0.0, self._held_until - now)
+
+    def _go_on(self, outcome: Outcome) -> None:
+        """What was just done shows what works."""
+        if outcome.state is not State.SETTLED:
+            return
+        self._alarms.end(Subject.MINIO)
+        if outcome.action in _SHOWS_THAT_GRAPH_WORKS:
+            self._alarms.end(Subject.GRAPH, Subject.TOKEN, Subject.LIBRARY)
+            with self._changed:
+                self._outages, self._held_until = 0, 0.0
+        if outcome.action is Action.UPLOADED:
+            self._alarms.end(Subject.QUOTA)
 
     def _postponed(self, job: Job, error: TransientError) -> Outcome:
         attempt = job.attempts + 1

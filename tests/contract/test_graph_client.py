@@ -14,7 +14,9 @@ from contract.service_graph import FRAGMENT_BYTES, MODIFIED, ServiceGraph, conte
 
 from sharepoint_proxy.backoff import PAUSE_WITHOUT_ADVICE_SECONDS
 from sharepoint_proxy.errors import (
+    AccessError,
     LockedError,
+    OutageError,
     PermanentError,
     ProxyError,
     StoppingError,
@@ -80,9 +82,8 @@ def test_it_returns_the_statuses_that_the_caller_asks_for(service: ServiceGraph)
     [
         (302, TransientError),
         (400, PermanentError),
-        (403, TransientError),
-        (404, TransientError),
-        (409, TransientError),
+        (403, AccessError),
+        (404, AccessError),
         (412, TransientError),
         (413, PermanentError),
         (423, LockedError),
@@ -91,7 +92,7 @@ def test_it_returns_the_statuses_that_the_caller_asks_for(service: ServiceGraph)
         (502, TransientError),
         (503, TransientError),
         (504, TransientError),
-        (507, TransientError),
+        (507, OutageError),
     ],
 )
 def test_each_status_becomes_an_error_that_says_so(service: ServiceGraph, status: int, kind: type[ProxyError]) -> None:
@@ -107,7 +108,7 @@ def test_each_status_becomes_an_error_that_says_so(service: ServiceGraph, status
 @pytest.mark.parametrize("body", [FaultBody.HTML, FaultBody.TEXT, FaultBody.NULL, FaultBody.EMPTY])
 def test_it_needs_no_json_to_understand_a_refusal(service: ServiceGraph, body: FaultBody) -> None:
     """Front ends answer with HTML, text or nothing where Graph itself sends JSON (OneDrive/onedrive-api-docs#757)."""
-    for status, kind in [(400, PermanentError), (404, TransientError), (423, LockedError), (503, TransientError)]:
+    for status, kind in [(400, PermanentError), (404, AccessError), (423, LockedError), (503, TransientError)]:
         service.simulator.add_fault(Fault(PUT, AnswerWith(status, body)))
         error = failure(lambda: service.put("a.txt", b"x"))
         assert type(error) is kind
@@ -151,6 +152,15 @@ def test_it_says_what_kept_it_from_graph(trusted_graph: GraphSimulator) -> None:
     error = failure(lambda: graph.call("GET", "/me"))
     assert isinstance(error, TransientError)
     assert "refused" in str(error) or "NewConnectionError" in str(error)
+
+
+def test_it_does_not_follow_a_redirect(service: ServiceGraph) -> None:
+    """A simple upload above the limit is sent elsewhere, where it cannot go on."""
+    service.simulator.add_fault(Fault(PUT, AnswerWith(302, headers={"Location": f"{service.simulator.base_url}/me"})))
+    error = failure(lambda: service.put("a.txt", b"x"))
+    assert isinstance(error, TransientError)
+    assert error.status == 302
+    assert service.kinds() == [CallKind.PUT_CONTENT]
 
 
 def test_it_renews_the_token_after_a_401_and_sends_the_body_from_its_beginning(signed_in: ServiceGraph) -> None:
@@ -292,3 +302,11 @@ def test_no_error_holds_a_url_or_a_token(service: ServiceGraph, action: AnswerWi
         assert secret not in told
         assert token not in told
         assert "https://" not in str(error) + repr(error)
+
+
+def test_no_error_holds_an_upload_url_that_cannot_be_reached(service: ServiceGraph) -> None:
+    """The text of a refused connection, as the libraries below write it, holds the whole address."""
+    secret = "the-secret"
+    error = failure(lambda: service.graph.call_upload_url("GET", f"https://localhost:1/up?tempauth={secret}"))
+    assert isinstance(error, TransientError)
+    assert secret not in "".join([repr(error), *traceback.format_exception(error)])

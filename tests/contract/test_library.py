@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from contract.service_graph import MODIFIED, ServiceGraph, content_of, reader_of
 
-from sharepoint_proxy.errors import NameRefusedError, PermanentError, TransientError
+from sharepoint_proxy.errors import NameRefusedError, OccupiedError, OutageError, PermanentError, TransientError
 from sharepoint_proxy.library import Library
 from simulator.calls import CallKind
 from simulator.faults import AnswerWith, CorruptBytes, Fault, FaultBody, Match, TruncateAnswer
@@ -287,3 +287,26 @@ def test_it_counts_the_names_of_site_and_library(service: ServiceGraph) -> None:
     service.library.refuse_if_too_long(path)
     with pytest.raises(NameRefusedError):
         longer.refuse_if_too_long(path)
+
+
+def test_a_conflict_that_passes_is_tried_again(service: ServiceGraph) -> None:
+    """SharePoint is at work on the file itself, or another upload of it is under way."""
+    service.simulator.add_fault(Fault(Match(CallKind.PUT_CONTENT), AnswerWith(409, code="resourceModified")))
+    with pytest.raises(TransientError, match=r"busy with a\.txt"):
+        service.put("a.txt", b"x")
+    service.put("a.txt", b"x")
+
+
+def test_a_folder_in_the_place_of_a_file_is_left_alone(service: ServiceGraph) -> None:
+    service.simulator.make_folder_foreign("a.txt")
+    with pytest.raises(OccupiedError, match=r"folder stands in SharePoint where the file a\.txt"):
+        service.put("a.txt", b"x")
+    with pytest.raises(OccupiedError):
+        service.library.create_session("a.txt", MODIFIED)
+
+
+def test_it_tells_one_barred_file_from_a_closed_library(service: ServiceGraph) -> None:
+    service.library.check()
+    service.simulator.add_fault(Fault(Match(CallKind.ITEM_GET), AnswerWith(403)))
+    with pytest.raises(OutageError, match="The library Documents is closed"):
+        service.library.check()

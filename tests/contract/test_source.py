@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 from contract.service_graph import content_of
 
-from sharepoint_proxy.errors import PermanentError, ProxyError, SourceChangedError, TransientError
+from sharepoint_proxy.errors import OutageError, PermanentError, ProxyError, SourceChangedError, TransientError
 from sharepoint_proxy.records import StoredObject
 from sharepoint_proxy.source import PIECE_BYTES, Source
 from simulator.minio_faults import ReadFault
@@ -234,11 +234,12 @@ def test_a_page_that_cannot_be_read_is_tried_again(status: int, content_type: st
         assert isinstance(failure(lambda: read(source, stored)), TransientError)
 
 
+@pytest.mark.parametrize("content_type", ["text/html", "text/html; charset=utf-8"])
 @pytest.mark.parametrize("headers", [{}, {"ETag": '"65f1-1c8"'}], ids=["without eTag", "with eTag"])
-def test_a_page_of_another_server_is_no_object(headers: dict[str, str]) -> None:
+def test_a_page_of_another_server_is_no_object(content_type: str, headers: dict[str, str]) -> None:
     """Such as MinIO's console, or the sign-in of a proxy: it would be uploaded in place of every file."""
-    page = b"<html>Sign in</html>"
-    with answering(200, "text/html", page, Last_Modified="Sat, 31 Jan 2026 11:04:33 GMT", **headers) as endpoint:
+    modified = "Sat, 31 Jan 2026 11:04:33 GMT"
+    with answering(200, content_type, b"Sign in", Last_Modified=modified, **headers) as endpoint:
         error = failure(lambda: source_of(endpoint).stat(BUCKET, KEY))
     assert type(error) is TransientError
 
@@ -246,7 +247,7 @@ def test_a_page_of_another_server_is_no_object(headers: dict[str, str]) -> None:
 def test_minio_being_away_says_nothing_of_a_key(standin: MinioStandin, source: Source) -> None:
     put(standin)
     standin.stop()
-    assert type(failure(lambda: source.stat(BUCKET, KEY))) is TransientError
+    assert type(failure(lambda: source.stat(BUCKET, KEY))) is OutageError
     standin.start()
     assert stat(source).size == len(CONTENT)
 

@@ -25,7 +25,10 @@ ROWS: list[tuple[str, set[str]]] = [
     ("nouns and arithmetic that every other row may speak of", {"records", "quickxor"}),
     (
         "pure: no network, no disk, no SDK, so that they can be tested by calling them",
-        {"backoff", "content", "events", "logs", "paths", "settings", "throttle", "waiting"},
+        {
+            *("alarms", "backoff", "content", "events", "logs", "paths"),
+            *("rewriting", "settings", "throttle", "waiting"),
+        },
     ),
     (
         "edges, decisions and ways in: each can be replaced without its neighbours, because none of them imports another",

@@ -54,6 +54,12 @@ _AFTER: dict[Fault, Callable[[], BaseException]] = {
 }
 
 
+def _break_if(fault: Fault | None, errors: Mapping[Fault, Callable[[], BaseException]]) -> None:
+    if fault is not None and fault in errors:
+        error = errors[fault]()
+        raise error
+
+
 class Wire:
     """Where requests pass: counts them, and gives each the next of the planned faults. MEANWHILE happens before and after each."""
 
@@ -68,12 +74,10 @@ class Wire:
         self.calls.append(what)
         self._meanwhile()
         fault = self.faults.popleft() if self.faults else None
-        if fault in _BEFORE:
-            raise _BEFORE[fault]()
+        _break_if(fault, _BEFORE)
         yield fault is Fault.CUT
         self._meanwhile()
-        if fault in _AFTER:
-            raise _AFTER[fault]()
+        _break_if(fault, _AFTER)
 
 
 @dataclass(slots=True)
@@ -122,6 +126,9 @@ class FakeLibrary:
         place = comparison_key(path)
         item = self.items.get(place)
         return self._children(place) > 0 if item is None else item.content is None
+
+    def check(self) -> None:
+        """The library as a whole is always there."""
 
     def refuse_if_too_long(self, path: str) -> None:
         """Accept every path."""

@@ -44,9 +44,7 @@ def open_database(path: Path) -> Database:
 
 def open_journal(database: Database, clock: Clock) -> Journal:
     """The journal in DATABASE; removals wait GRACE_SECONDS."""
-    return Journal(
-        database, place_of=paths.comparison_key, delete_grace_seconds=GRACE_SECONDS, clock=clock
-    )
+    return Journal(database, place_of=paths.comparison_key, delete_grace_seconds=GRACE_SECONDS, clock=clock)
 
 
 def created(key: str, *, size: int | None = None) -> ObjectEvent:

@@ -164,10 +164,8 @@ def test_after_a_refusal_to_open_it_does_not_read_on_in_the_stream_before() -> N
 
 
 def test_an_object_that_changed_is_told_as_such() -> None:
-    @contextlib.contextmanager
-    def open_at(offset: int) -> Iterator[Iterator[bytes]]:
-        raise SourceChangedError("It changed.")
-        yield iter((CONTENT[offset:],))
+    def open_at(offset: int) -> contextlib.AbstractContextManager[Iterator[bytes]]:
+        raise SourceChangedError(f"It changed; there is nothing at {offset}.")
 
     with ObjectReader(open_at, len(CONTENT)) as reader, pytest.raises(SourceChangedError):
         list(reader.read(0, 1))

@@ -4,7 +4,6 @@ The real journal, mirror, upload sessions and error handling run between two dic
 users do, how events arrive, which request breaks how, and what happens in the middle of what.
 """
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -17,7 +16,6 @@ from hypothesis import strategies as st
 from unit.fake_library import Death, Fault
 from unit.fakes import created
 from unit.world import LARGE_BYTES, World
-
 
 FOLDERS = ["d/", "D/", "d/e/"]
 LARGE_FILE = "large.bin"
@@ -166,10 +164,11 @@ class Turn:
 
     def take_place(self, world: World) -> None:
         self.change.take_place(world)
-        world.plan(self.faults, [each and partial(each.take_place, world) for each in self.meanwhile])
-        with contextlib.suppress(Death):
-            return self.work.take_place(world)
-        world.die()
+        world.plan(self.faults, [partial(each.take_place, world) if each else None for each in self.meanwhile])
+        try:
+            self.work.take_place(world)
+        except Death:
+            world.die()
 
 
 def turns(keys: Sequence[str]) -> st.SearchStrategy[Turn]:
@@ -181,7 +180,15 @@ def turns(keys: Sequence[str]) -> st.SearchStrategy[Turn]:
     changes = [Wait(1), Wait(60), Wait(1000), *(puts * 2), *others, *(removals * 4)]
     works = [*deliveries, *[Look()] * 15, Claim(), Claim(), Work(0), Work(1), Die()]
     faults = [None, None, None, None, *Fault, Fault.ANSWER_LOST, Fault.DIED_AFTER]
-    in_the_middle = [*[None] * 15, *puts, *removals, *map(Arriving, puts), *map(Arriving, removals), DeliverAll(), Work(0)]
+    in_the_middle = [
+        *[None] * 15,
+        *puts,
+        *removals,
+        *map(Arriving, puts),
+        *map(Arriving, removals),
+        DeliverAll(),
+        Work(0),
+    ]
     return st.builds(
         Turn,
         st.sampled_from(changes),

@@ -61,7 +61,7 @@ def test_an_upload_whose_answer_was_lost_is_found_and_not_repeated(world: World,
     world.look()
 
     assert_agreement(world)
-    assert sum(call == "PUT a" or call == "PUT session" for call in world.wire.calls) == (2 if content == LARGE else 1)
+    assert sum(call in ("PUT a", "PUT session") for call in world.wire.calls) == (2 if content == LARGE else 1)
 
 
 def test_a_large_upload_goes_on_where_the_process_died(world: World) -> None:

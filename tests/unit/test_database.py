@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import pytest
 
@@ -81,7 +81,7 @@ class Crowd:
         self._threads = ThreadPoolExecutor(max_workers=40)
         self._let_in = threading.Event()
 
-    def __enter__(self) -> "Crowd":
+    def __enter__(self) -> Self:
         inside = threading.Event()
 
         def hold(_: Cursor) -> None:
@@ -264,7 +264,7 @@ def test_a_read_only_file_is_a_journal_error() -> None:
         path.chmod(0o444)
         path.parent.chmod(0o555)
 
-        with ordinary_user(), pytest.raises(JournalError, match="[Pp]ermission denied"):
+        with ordinary_user(), pytest.raises(JournalError, match=r"[Pp]ermission denied"):
             Database(path, schema=SCHEMA)
 
         path.parent.chmod(0o755)

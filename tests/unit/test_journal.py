@@ -1,6 +1,7 @@
 """The journal keeps what must be looked at: nothing marked is lost, and no key is worked on twice at a time."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from unit.fakes import (
@@ -296,3 +297,14 @@ def test_one_body_with_very_many_faults_is_not_stored_that_many_times(journal: J
     (row,) = database.read("SELECT SUM(LENGTH(body)) AS bytes FROM rejected")
 
     assert row["bytes"] <= 1000
+
+
+def test_a_text_that_is_no_proper_unicode_is_written_down_all_the_same(journal: Journal) -> None:
+    """JSON can spell half a surrogate pair, in an event's name as in an answer's message."""
+    (generation,) = journal.mark([replace(created("a"), name="s3:ObjectCreated:\ud800")])
+    journal.reject(["\ud800"], body=b"{}")
+
+    job = claim_one(journal, "a")
+    journal.settle(job, Outcome(state=State.WAITING, reason="\ud800"))
+
+    assert claim_one(journal, "a").generation == generation

@@ -11,6 +11,7 @@ from unit.fake_library import APPLICATION_ID, Death, FakeLibrary, Fault, Item, W
 from unit.fake_source import NOW, FakeSource
 from unit.fakes import BUCKET, Clock, created, memory_folder, open_database, open_journal, removed
 
+from sharepoint_proxy.alarms import Alarms
 from sharepoint_proxy.events import SESSION_ABOVE_BYTES, ObjectEvent
 from sharepoint_proxy.mirror import Mirror
 from sharepoint_proxy.paths import comparison_key, parse_routing
@@ -63,8 +64,9 @@ class World:
         self._workers = Workers(
             journal=self.journal,
             converge=mirror.converge,
-            publish=lambda job, outcome: self.outcomes.append((job.key, outcome)),
+            publish=self._note,
             throttle=Throttle(most=16),
+            alarms=Alarms(),
             places=16,
             large_places=4,
             max_attempts=NEVER_GIVE_UP,
@@ -186,6 +188,9 @@ class World:
             self.clock.turn(due)
             self.claim()
         raise AssertionError("The mirror does not come to rest.")
+
+    def _note(self, job: Job, outcome: Outcome) -> None:
+        self.outcomes.append((job.key, outcome))
 
     def _happen(self) -> None:
         if self.meanwhile and (action := self.meanwhile.popleft()) is not None:

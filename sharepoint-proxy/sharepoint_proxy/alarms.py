@@ -1,0 +1,31 @@
+"""What is wrong just now with the things that every key needs; /ready tells it."""
+
+import threading
+
+from sharepoint_proxy.errors import Subject
+
+
+class Alarms:
+    """At most one sentence a subject, the newest; for any number of threads."""
+
+    def __init__(self) -> None:
+        self._sentences: dict[Subject, str] = {}
+        self._changing = threading.Lock()
+
+    def sound(self, subject: Subject, sentence: str) -> bool:
+        """Say what is wrong with SUBJECT; True if nothing was wrong with it before."""
+        with self._changing:
+            is_new = subject not in self._sentences
+            self._sentences[subject] = sentence
+            return is_new
+
+    def end(self, *subjects: Subject) -> None:
+        """These work again."""
+        with self._changing:
+            for subject in subjects:
+                self._sentences.pop(subject, None)
+
+    def sentences(self) -> list[str]:
+        """Everything that is wrong."""
+        with self._changing:
+            return list(self._sentences.values())
