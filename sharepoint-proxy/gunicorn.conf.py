@@ -30,8 +30,9 @@ logconfig_dict = logs.configuration(_settings.log_level)
 
 
 def on_starting(server: Any) -> None:
-    """Refuse a second service on the same journal; the lock is the master's, so that it outlives a worker that dies."""
+    """Refuse a second service on the same journal, and see that the journal is sound; the lock is the master's, so that it outlives a worker that dies."""
     server.data_dir_lock = wiring.hold_data_dir_or_exit(_settings.data_dir)
+    wiring.prepare_journal_or_exit(_settings)
 
 
 def post_worker_init(worker: Any) -> None:  # noqa: ARG001 - gunicorn's signature

@@ -19,7 +19,7 @@ The rows of the building; each imports only from those above it, and no module f
     errors
     quickxor  records
     alarms  backoff  content  events  logs  paths                        no input or output
-      rewriting  settings  throttle  waiting
+      rewriting  settings  tables  throttle  waiting
     certificate  database  environment  graph  library  sessions         the outside world, one SDK each
       source  tokens
     journal  mirror  web  worker                                         what to do, and when

@@ -10,10 +10,11 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from sharepoint_proxy.errors import JournalError
+from sharepoint_proxy.errors import JournalDamagedError, JournalError
 
 T = TypeVar("T")
 
@@ -95,6 +96,12 @@ class Database:
         with self._reading, _translated():
             return self._reader.execute(sql, parameters).fetchall()
 
+    def check(self) -> None:
+        """JournalDamagedError when the file is not what SQLite wrote; reads all of it."""
+        (row,) = self.read("PRAGMA quick_check(1)")
+        if row[0] != "ok":
+            raise JournalDamagedError(f"The journal is damaged: {row[0]}.")
+
     def close(self) -> None:
         """Close the file; the last writer also empties the write-ahead log into it."""
         with self._writing, self._reading:
@@ -132,6 +139,30 @@ class Database:
             self._writer.execute("ROLLBACK")
 
 
+def open_or_replace(path: Path, *, schema: str, now: datetime) -> tuple[Database, Path | None]:
+    """The database at PATH, checked; a damaged one is set aside under the name returned beside a new, empty one."""
+    database = None
+    try:
+        database = Database(path, schema=schema)
+        database.check()
+    except JournalDamagedError:
+        if database is not None:
+            database.close()
+        kept = _set_aside(path, now)
+        return Database(path, schema=schema), kept
+    return database, None
+
+
+def _set_aside(path: Path, now: datetime) -> Path:
+    """Give the file, and those that SQLite keeps beside it, a dated name; somebody may want to look at it."""
+    kept = path.with_name(f"{path.stem}.damaged-{now:%Y%m%dT%H%M%SZ}{path.suffix}")
+    with _translated():
+        for beside in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                path.with_name(path.name + beside).rename(kept.with_name(kept.name + beside))
+    return kept
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
@@ -149,4 +180,6 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise JournalError(f"The journal cannot be opened or read: {error}.") from error
+        # A plain DatabaseError is a file that is no database, or no whole one; its subclasses are other troubles.
+        kind = JournalDamagedError if type(error) is sqlite3.DatabaseError else JournalError
+        raise kind(f"The journal cannot be opened or read: {error}.") from error

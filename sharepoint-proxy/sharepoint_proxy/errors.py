@@ -4,6 +4,7 @@
     ├── ConfigError            the start is refused; lists every problem at once          exit code 2
     ├── BadEventError          a request body in which no event can be found              answer 400
     ├── JournalError           the journal cannot be written or read                      answer 503
+    │   └── JournalDamagedError  its file is no journal any more: set aside at the next start
     ├── PermanentError         trying again cannot help: the key is parked with this text
     │   ├── NameRefusedError   the key has no acceptable name in SharePoint
     │   └── OccupiedError      another key's file or folder holds the place (`by`)
@@ -42,6 +43,10 @@ class BadEventError(ProxyError):
 
 class JournalError(ProxyError):
     """The journal's file cannot be written or read just now."""
+
+
+class JournalDamagedError(JournalError):
+    """The journal's file is not what SQLite wrote."""
 
 
 class PermanentError(ProxyError):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
+from sharepoint_proxy import tables
 from sharepoint_proxy.errors import OccupiedError
 from sharepoint_proxy.events import SESSION_ABOVE_BYTES, Kind, ObjectEvent
 from sharepoint_proxy.records import Counts, Job, LedgerEntry, Outcome, State, Upload
@@ -17,88 +18,8 @@ from sharepoint_proxy.records import Counts, Job, LedgerEntry, Outcome, State, U
 T = TypeVar("T")
 
 KEPT_REJECTIONS = 1000
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS counter (generation INTEGER NOT NULL);
-INSERT INTO counter SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM counter);
-
-CREATE TABLE IF NOT EXISTS changes (
-    bucket TEXT NOT NULL, key TEXT NOT NULL,
-    generation INTEGER NOT NULL,
-    state TEXT NOT NULL,
-    working INTEGER NOT NULL DEFAULT 0,
-    event TEXT NOT NULL,
-    large INTEGER NOT NULL,
-    marked_at REAL NOT NULL,
-    due_at REAL NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    reason TEXT NOT NULL DEFAULT '',
-    status INTEGER,
-    blocked_by TEXT,
-    PRIMARY KEY (bucket, key)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS changes_due ON changes (large, due_at) WHERE state = 'waiting' AND working = 0;
-CREATE INDEX IF NOT EXISTS changes_working ON changes (working) WHERE working = 1;
-CREATE INDEX IF NOT EXISTS changes_blocked ON changes (blocked_by) WHERE blocked_by IS NOT NULL;
-
-CREATE TABLE IF NOT EXISTS uploads (
-    bucket TEXT NOT NULL, key TEXT NOT NULL,
-    path TEXT NOT NULL, path_key TEXT NOT NULL,
-    etag TEXT NOT NULL, size INTEGER NOT NULL,
-    session_url TEXT,
-    PRIMARY KEY (bucket, key)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS uploads_path ON uploads (path_key);
-
-CREATE TABLE IF NOT EXISTS ledger (
-    bucket TEXT NOT NULL, key TEXT NOT NULL,
-    path TEXT NOT NULL, path_key TEXT NOT NULL,
-    item_id TEXT NOT NULL,
-    size INTEGER NOT NULL, etag TEXT NOT NULL, quickxor TEXT,
-    is_folder INTEGER NOT NULL, made INTEGER NOT NULL,
-    mirrored_at REAL NOT NULL,
-    PRIMARY KEY (bucket, key)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS ledger_path ON ledger (path_key);
-
-CREATE TABLE IF NOT EXISTS rejected (at REAL NOT NULL, reason TEXT NOT NULL, body BLOB NOT NULL);
-"""
-
-_MARK = """
-INSERT INTO changes (bucket, key, generation, state, event, large, marked_at, due_at) VALUES (?, ?, ?, 'waiting', ?, ?, ?, ?)
-ON CONFLICT (bucket, key) DO UPDATE SET
-    generation = excluded.generation, state = 'waiting', event = excluded.event, large = excluded.large,
-    marked_at = CASE state WHEN 'parked' THEN excluded.marked_at ELSE marked_at END,
-    due_at = excluded.due_at, attempts = 0, reason = '', status = NULL, blocked_by = NULL
-"""
-
-_DUE = """
-SELECT changes.*, uploads.path, uploads.etag, uploads.size, uploads.session_url
-FROM changes LEFT JOIN uploads USING (bucket, key)
-WHERE state = 'waiting' AND working = 0 AND large = ? AND due_at <= ? ORDER BY due_at LIMIT ?
-"""
-
-_NEXT_DUE = "SELECT MIN(due_at) AS due FROM changes WHERE state = 'waiting' AND working = 0 AND large = ?"
-
-_PUT_ENTRY = "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-
-# Who else has this very place, a file where one of our folders must be, or anything beneath where our file must be.
-# Each part finds its rows by an index; one query over both tables together would read them whole.
-_OCCUPANT = " UNION ALL ".join(
-    f"""
-    SELECT bucket, key FROM {table} WHERE path_key = :place AND NOT ({is_folder} AND :is_folder)
-    UNION ALL
-    SELECT bucket, key FROM {table} WHERE path_key IN (SELECT value FROM json_each(:parents)) AND NOT {is_folder}
-    UNION ALL
-    SELECT bucket, key FROM {table} WHERE NOT :is_folder AND path_key > :place || '/' AND path_key < :place || '0'
-    """  # noqa: S608 - the two table names below are all that is put in
-    for table, is_folder in (("ledger", "is_folder"), ("uploads", "0"))
-)
-
-_FOLDERS_MADE = """
-SELECT bucket, key FROM ledger WHERE path_key IN (SELECT value FROM json_each(:places)) AND is_folder AND made
-  AND (bucket, key) <> (:bucket, :key)
-"""
+LONGEST_DELAY_SECONDS = 4000.0
+"""No key waits longer for its next look than the longest delay between tries, or the longest pause that Graph may ask for."""
 
 
 class Database(Protocol):
@@ -132,7 +53,23 @@ class Journal:
 
     def recover(self) -> None:
         """Give back what a process that died was working on; call it once, before the first claim."""
-        self._database.write(lambda cursor: cursor.execute("UPDATE changes SET working = 0 WHERE working = 1"))
+
+        def operation(cursor: Any) -> None:
+            cursor.execute("UPDATE changes SET working = 0 WHERE working = 1")
+            # A date this far ahead was written by a clock that has been set back since.
+            now = self._clock()
+            cursor.execute("UPDATE changes SET due_at = ? WHERE due_at > ?", (now, now + LONGEST_DELAY_SECONDS))
+
+        self._database.write(operation)
+
+    def check_writable(self) -> None:
+        """JournalError when nothing can be written."""
+        self._database.write(lambda cursor: cursor.execute("UPDATE counter SET generation = generation"), durable=False)
+
+    def schedule_reconcile(self, reason: str) -> None:
+        """Keep in mind that the whole library must be compared with MinIO, and why."""
+        statement = "INSERT OR REPLACE INTO notes VALUES ('reconcile', ?)"
+        self._database.write(lambda cursor: cursor.execute(statement, (reason,)))
 
     def mark(self, events: Sequence[ObjectEvent]) -> list[int]:
         """Record that these keys must be looked at; their generations, in order, once they are on disk."""
@@ -165,7 +102,7 @@ class Journal:
             due = [
                 row
                 for large, limit in ((0, places), (1, min(places, large_places)))
-                for row in cursor.execute(_DUE, (large, now, limit)).fetchall()
+                for row in cursor.execute(tables.DUE, (large, now, limit)).fetchall()
             ]
             taken = sorted(due, key=lambda row: row["due_at"])[:places]
             cursor.executemany(
@@ -179,7 +116,7 @@ class Journal:
     def seconds_until_due(self, *, large_places: int) -> float | None:
         """How long until `claim` would find something: 0 when it would now, None when nothing waits."""
         kinds = (0, 1) if large_places else (0,)
-        due = [row["due"] for large in kinds for row in self._database.read(_NEXT_DUE, (large,))]
+        due = [row["due"] for large in kinds for row in self._database.read(tables.NEXT_DUE, (large,))]
         waiting = [moment for moment in due if moment is not None]
         return max(0.0, min(waiting) - self._clock()) if waiting else None
 
@@ -266,13 +203,15 @@ class Journal:
         grace = self._delete_grace_seconds if event.kind is Kind.REMOVED else 0.0
         large = (event.size or 0) > SESSION_ABOVE_BYTES
         generation = _next_generation(cursor)
-        cursor.execute(_MARK, (event.bucket, event.key, generation, _writable(event.name), large, now, now + grace))
+        cursor.execute(
+            tables.MARK, (event.bucket, event.key, generation, _writable(event.name), large, now, now + grace)
+        )
         return generation
 
     def _refuse_if_occupied(self, cursor: Any, job: Job, path: str, *, is_folder: bool) -> None:
         place = self._place_of(path)
         question = {"place": place, "parents": _parents(place), "is_folder": is_folder}
-        rows = cursor.execute(_OCCUPANT, question).fetchall()
+        rows = cursor.execute(tables.OCCUPANT, question).fetchall()
         others = [row for row in rows if (row["bucket"], row["key"]) != (job.bucket, job.key)]
         if others:
             by = f"{others[0]['bucket']}/{others[0]['key']}"
@@ -287,7 +226,7 @@ class Journal:
         """Mark the folders that the mirror made at or above the PATH of a key that is gone: they may be empty now."""
         place = self._place_of(path)
         question = {"places": _parents(place, and_itself=True), "bucket": job.bucket, "key": job.key}
-        for folder in cursor.execute(_FOLDERS_MADE, question).fetchall():
+        for folder in cursor.execute(tables.FOLDERS_MADE, question).fetchall():
             event = ObjectEvent(bucket=folder["bucket"], key=folder["key"], name="emptied", kind=Kind.OTHER)
             self._mark(cursor, event)
 
@@ -306,7 +245,7 @@ class Journal:
                 entry.etag,
                 entry.quickxor,
             )
-            cursor.execute(_PUT_ENTRY, (*identity, entry.is_folder, entry.made, self._clock()))
+            cursor.execute(tables.PUT_ENTRY, (*identity, entry.is_folder, entry.made, self._clock()))
 
     def _finish(self, cursor: Any, job: Job) -> None:
         name = (job.bucket, job.key)

@@ -5,19 +5,20 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, NoReturn, TypeVar
 
 from flask import Flask
 
-from sharepoint_proxy import backoff, certificate, environment, journal, library, paths, web
+from sharepoint_proxy import backoff, certificate, database, environment, library, paths, tables, web
 from sharepoint_proxy.alarms import Alarms
 from sharepoint_proxy.certificate import Credential
 from sharepoint_proxy.database import Database
-from sharepoint_proxy.errors import ConfigError, ProxyError
+from sharepoint_proxy.errors import ConfigError, JournalError, ProxyError
 from sharepoint_proxy.graph import Graph
 from sharepoint_proxy.journal import Journal
 from sharepoint_proxy.library import Drive, Library
@@ -36,6 +37,9 @@ T = TypeVar("T")
 
 WAITING_SEATS = 64
 """Requests that may wait for an outcome at once; gunicorn has more threads, so that /health always finds one."""
+
+_CERTIFICATE_ENDS_SOON = timedelta(days=30)
+_DAY_SECONDS = 86400.0
 
 _log = logging.getLogger(__name__)
 
@@ -113,6 +117,40 @@ def hold_data_dir_or_exit(data_dir: Path) -> IO[str]:
     return lock
 
 
+def prepare_journal_or_exit(settings: Settings) -> None:
+    """Make sure that there is a sound journal: a damaged one is set aside, one that cannot be written ends in exit code 2."""
+    try:
+        made, damaged = database.open_or_replace(_journal_path(settings), schema=tables.SCHEMA, now=datetime.now(UTC))
+        if damaged is not None:
+            reason = f"The journal was damaged. It is kept as {damaged}; a new one begins, and the library has to be compared."
+            _journal_in(made, settings).schedule_reconcile(reason)
+            _log.error("journal_damaged", extra={"reason": reason})
+        made.close()
+    except JournalError as error:
+        _refuse_start(
+            ConfigError([f"{error} Is DATA_DIR {settings.data_dir} on a disk with room that may be written?"])
+        )
+
+
+def _journal_path(settings: Settings) -> Path:
+    return settings.data_dir / "journal.db"
+
+
+def _journal_in(made: Database, settings: Settings) -> Journal:
+    return Journal(
+        made,
+        place_of=paths.comparison_key,
+        delete_grace_seconds=settings.delete_grace_seconds,
+        clock=_steady_clock(),
+    )
+
+
+def _steady_clock() -> Callable[[], float]:
+    """Seconds since the epoch as they were at the start, then counted evenly: a clock that is set must not stop the mirror."""
+    ahead = time.time() - time.monotonic()
+    return lambda: ahead + time.monotonic()
+
+
 class Service:
     """One mirror: its journal, its threads and its WSGI application. Build it in the process that serves, after any fork."""
 
@@ -120,10 +158,8 @@ class Service:
         settings = configuration.settings
         self._configuration = configuration
         self._settings = settings
-        self._database = Database(settings.data_dir / "journal.db", schema=journal.SCHEMA)
-        self._journal = Journal(
-            self._database, place_of=paths.comparison_key, delete_grace_seconds=settings.delete_grace_seconds
-        )
+        self._database = Database(_journal_path(settings), schema=tables.SCHEMA)
+        self._journal = _journal_in(self._database, settings)
         self._room = WaitingRoom(seats=WAITING_SEATS)
         self._throttle = Throttle(most=settings.upload_workers)
         self._alarms = Alarms()
@@ -150,6 +186,7 @@ class Service:
             _log.warning("configuration", extra={"reason": warning})
         self._journal.recover()
         self._connector.start()
+        threading.Thread(target=self._watch_certificate, name="certificate", daemon=True).start()
 
     def ask_to_stop(self) -> None:
         """Let no new work begin, send waiting requests home, stop uploads at their next fragment; returns at once."""
@@ -192,11 +229,29 @@ class Service:
                 journal=self._journal,
                 room=self._room,
                 wake=self._workers.wake,
-                not_ready=lambda: [*self._not_ready, *self._alarms.sentences()],
+                not_ready=self._what_is_wrong,
                 sync_wait_seconds=settings.sync_wait_seconds,
                 sync_max_lag_seconds=settings.sync_max_lag_seconds,
             )
         )
+
+    def _what_is_wrong(self) -> list[str]:
+        try:
+            self._journal.check_writable()
+        except JournalError as error:
+            return [str(error), *self._not_ready, *self._alarms.sentences()]
+        return [*self._not_ready, *self._alarms.sentences()]
+
+    def _watch_certificate(self) -> None:
+        """Warn each day, from a month before its end on."""
+        while True:
+            left = self._configuration.credential.not_after - datetime.now(UTC)
+            if left < _CERTIFICATE_ENDS_SOON:
+                advice = "Make a new one, add it to the app registration in Entra ID, replace the files and restart."
+                reason = f"The certificate {self._settings.cert_path} ends in {max(0, left.days)} days. {advice}"
+                _log.warning("certificate", extra={"reason": reason})
+            if self._stopping.wait(_DAY_SECONDS):
+                return
 
     def _connect(self) -> None:
         """Find the library, however long that takes, then let the workers begin."""

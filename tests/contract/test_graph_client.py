@@ -3,6 +3,7 @@
 import re
 import threading
 import traceback
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -306,7 +307,7 @@ def test_no_error_holds_a_url_or_a_token(service: ServiceGraph, action: AnswerWi
 
 def test_no_error_holds_an_upload_url_that_cannot_be_reached(service: ServiceGraph) -> None:
     """The text of a refused connection, as the libraries below write it, holds the whole address."""
-    secret = "the-secret"
+    secret = uuid.uuid4().hex
     error = failure(lambda: service.graph.call_upload_url("GET", f"https://localhost:1/up?tempauth={secret}"))
     assert isinstance(error, TransientError)
     assert secret not in "".join([repr(error), *traceback.format_exception(error)])

@@ -189,6 +189,15 @@ def test_it_leaves_the_session_for_later_when_nothing_gets_through(
     assert len(service.kept) == 1
 
 
+def test_the_hash_covers_what_was_sent_before_the_restart(service: ServiceGraph) -> None:
+    break_fragment(service, 2, AnswerWith(400))
+    with pytest.raises(PermanentError):
+        service.send(PATH, CONTENT)
+    reader = reader_of(CONTENT)
+    item = service.send(PATH, reader, session_url=service.kept[0])
+    assert reader.quickxor() == item.quickxor == reader_of(CONTENT).quickxor()
+
+
 def test_it_replaces_a_lost_session_once(service: ServiceGraph) -> None:
     break_fragment(service, 2, LoseSession())
     service.send(PATH, CONTENT)

@@ -27,7 +27,7 @@ ROWS: list[tuple[str, set[str]]] = [
         "pure: no network, no disk, no SDK, so that they can be tested by calling them",
         {
             *("alarms", "backoff", "content", "events", "logs", "paths"),
-            *("rewriting", "settings", "throttle", "waiting"),
+            *("rewriting", "settings", "tables", "throttle", "waiting"),
         },
     ),
     (

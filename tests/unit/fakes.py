@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from sharepoint_proxy import journal, paths
+from sharepoint_proxy import paths, tables
 from sharepoint_proxy.database import Database
 from sharepoint_proxy.events import Kind, ObjectEvent
 from sharepoint_proxy.journal import Journal
@@ -39,7 +39,7 @@ def memory_folder() -> Iterator[Path]:
 
 def open_database(path: Path) -> Database:
     """The journal's tables in a file at PATH."""
-    return Database(path, schema=journal.SCHEMA)
+    return Database(path, schema=tables.SCHEMA)
 
 
 def open_journal(database: Database, clock: Clock) -> Journal:

@@ -80,7 +80,9 @@ class JournalMachine(RuleBasedStateMachine):
 
         assert sum(job.large for job in jobs) <= large_places
         moments = [self.changes[job.key].due_at for job in jobs]
-        assert moments == sorted(change.due_at for change in due)[:places], "the longest due, and as many as have a place"
+        assert moments == sorted(change.due_at for change in due)[:places], (
+            "the longest due, and as many as have a place"
+        )
         self._take(jobs)
 
     @precondition(lambda self: self.jobs)
@@ -132,9 +134,7 @@ class JournalMachine(RuleBasedStateMachine):
     @invariant()
     def it_knows_when_something_is_due(self) -> None:
         for large_places in (0, 1):
-            moments = [
-                change.due_at for change in self._idle().values() if large_places or not change.large
-            ]
+            moments = [change.due_at for change in self._idle().values() if large_places or not change.large]
             expected = max(0.0, min(moments) - self.clock.now) if moments else None
             assert self.journal.seconds_until_due(large_places=large_places) == expected
 

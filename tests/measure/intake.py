@@ -1,0 +1,111 @@
+"""How many events a second the webhook puts on disk from eight senders, while Graph cannot be reached."""
+
+import argparse
+import multiprocessing
+import sqlite3
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from measure.health import HealthProbe
+from measure.report import machine, milliseconds, percentile, say, table
+from measure.senders import Answered, Sender
+from simulator.graph_server import GraphSimulator
+from simulator.service_process import ServiceProcess, free_port
+
+_MIB = 1024 * 1024
+_START_SECONDS = 5.0
+"""Until all processes of senders are there, so that their start is no part of the load."""
+
+_HEADINGS = ("rate asked", "events/s", "answers", "not 2xx", "p50", "p99", "slowest", "/health p99", "RSS MiB", "rows - 2xx")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure as ARGUMENTS say, and print."""
+    chosen = _parser().parse_args(arguments)
+    say(machine())
+    rows = [_measure(rate, senders=chosen.senders, seconds=chosen.seconds) for rate in (chosen.rate, None)]
+    table(_HEADINGS, rows)
+    say(machine())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="measure intake", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--senders", type=int, default=8, help="processes with a connection each (default: 8)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each of the two runs (default: 60)")
+    parser.add_argument("--rate", type=float, default=300.0, help="events a second of the first run (default: 300); the second has no limit")
+    return parser
+
+
+def away(graph: GraphSimulator) -> dict[str, str]:
+    """The settings of a service for which neither Entra ID nor Graph can be reached."""
+    nobody = f"https://localhost:{free_port()}"
+    return {**graph.environment(), "AUTHORITY": f"{nobody}/{graph.tenant_id}", "GRAPH_BASE_URL": f"{nobody}/v1.0"}
+
+
+def _settings(graph: GraphSimulator) -> dict[str, str]:
+    return {
+        **away(graph),
+        "ALLOWED_PREFIXES": "bts-sio/",
+        "MINIO_ENDPOINT": f"http://127.0.0.1:{free_port()}",
+        "MINIO_ACCESS_KEY": "sharepoint-proxy",
+        "MINIO_SECRET_KEY": "sharepoint-proxy-secret",
+    }
+
+
+def _measure(rate: float | None, *, senders: int, seconds: float) -> tuple[object, ...]:
+    """One run with a service of its own; a row of the table."""
+    with TemporaryDirectory(prefix="measure-") as folder, GraphSimulator() as graph:
+        service = ServiceProcess(_settings(graph), data_dir=Path(folder) / "data")
+        service.start(wait=False)
+        service.wait_for_line(lambda line: line["event"] == "not_ready")
+        try:
+            return _under_load(service, rate, senders=senders, seconds=seconds)
+        finally:
+            service.stop()
+
+
+def _under_load(service: ServiceProcess, rate: float | None, *, senders: int, seconds: float) -> tuple[object, ...]:
+    share = rate / senders if rate else None
+    begin_at = time.monotonic() + _START_SECONDS
+    each = [
+        Sender(number=number, port=service.port, begin_at=begin_at, seconds=seconds, rate=share)
+        for number in range(senders)
+    ]
+    before = _resident_bytes(service.pid)
+    with ProcessPoolExecutor(senders, multiprocessing.get_context("spawn")) as processes:
+        with HealthProbe(f"{service.url}/health") as health:
+            answers = [answer for part in processes.map(Sender.run, each) for answer in part]
+        taken = _taken(answers)
+    times = [answer.seconds for answer in answers]
+    memory = f"{before / _MIB:.0f} -> {_resident_bytes(service.pid) / _MIB:.0f}"
+    return (
+        f"{rate:.0f}/s" if rate else "none",
+        f"{taken / took:.0f}",
+        len(answers),
+        len(answers) - taken,
+        *(milliseconds(value) for value in (percentile(times, 50), percentile(times, 99), max(times))),
+        milliseconds(percentile(health.seconds, 99)),
+        memory,
+        _rows(service.data_dir) - taken,
+    )
+
+
+def _taken(answers: Sequence[Answered]) -> int:
+    return sum(200 <= answer.status < 300 for answer in answers)
+
+
+def _rows(data_dir: Path) -> int:
+    """The keys in the journal, of which each event sent has one of its own."""
+    with closing(sqlite3.connect(f"file:{data_dir / 'journal.db'}?mode=ro", uri=True)) as connection:
+        return int(connection.execute("SELECT COUNT(*) FROM changes").fetchone()[0])
+
+
+def _resident_bytes(master: int) -> int:
+    """The resident memory of gunicorn's MASTER and its worker together."""
+    workers = Path(f"/proc/{master}/task/{master}/children").read_text(encoding="ascii").split()
+    pages = [int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) for pid in (master, *workers)]
+    return sum(pages) * 4096

@@ -1,0 +1,38 @@
+"""What measurements print: the machine, and tables in the form that Markdown shows as tables."""
+
+import math
+import os
+import sys
+from collections.abc import Sequence
+
+
+def machine() -> str:
+    """The cores and the load of this machine, to be read beside every figure."""
+    load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
+    return f"{os.cpu_count()} cores, load average {load} (1, 5, 15 minutes)"
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print ROWS under HEADINGS."""
+    texts = [[str(cell) for cell in row] for row in (headings, *rows)]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in texts]
+    rule = "| " + " | ".join("-" * width for width in widths) + " |"
+    say("\n".join([lines[0], rule, *lines[1:]]))
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The smallest of VALUES that at least PERCENT of them do not exceed; 0 when there are none."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)] if ordered else 0.0
+
+
+def milliseconds(seconds: float) -> str:
+    """SECONDS as a person reads a latency."""
+    return f"{seconds * 1000:.1f} ms"
