@@ -72,8 +72,8 @@ class Tokens:
         with self._fetching:
             if self._token is not None and self._token.value == value:
                 self._token = None
-                if self._application is not None:
-                    self._application.remove_tokens_for_client()
+                # MSAL would go on handing it out of its own cache; taking it from there may need the network.
+                self._application = None
 
     def _renewed(self) -> _Token:
         token = self._token

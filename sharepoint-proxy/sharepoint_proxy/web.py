@@ -1,7 +1,7 @@
 """The webhook: checks the sender, records the events, waits for their outcome as long as that holds nobody up, answers.
 
 MinIO delivers one event at a time from its queue directory, so waiting while it has a backlog would make the mirror serial.
-Two signs of a backlog: the event is old, or it comes right after the previous answer.
+Two signs of a backlog: the event is old, or it comes right after the previous answer (or before it, from a second sender).
 """
 
 import hmac

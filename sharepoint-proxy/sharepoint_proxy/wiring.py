@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, NoReturn, TypeVar
-
-from flask import Flask
+from wsgiref.types import WSGIApplication
 
 from sharepoint_proxy import backoff, certificate, database, environment, library, paths, tables, web
 from sharepoint_proxy.alarms import Alarms
@@ -40,6 +39,7 @@ WAITING_SEATS = 64
 
 _CERTIFICATE_ENDS_SOON = timedelta(days=30)
 _DAY_SECONDS = 86400.0
+_CONNECTOR_STOP_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -198,8 +198,9 @@ class Service:
     def stop(self) -> None:
         """Stop, and return when everything under way is settled and the journal is closed."""
         self.ask_to_stop()
+        # It may hang in a call to Graph, and has nothing to settle.
         if self._connector.is_alive():
-            self._connector.join()
+            self._connector.join(_CONNECTOR_STOP_SECONDS)
         self._workers.stop()
         self._database.close()
 
@@ -219,7 +220,7 @@ class Service:
             connections=settings.upload_workers + 2,
         )
 
-    def _make_app(self) -> Flask:
+    def _make_app(self) -> WSGIApplication:
         settings = self._settings
         secrets = (settings.webhook_secret, settings.webhook_secret_previous)
         return web.create_app(

@@ -1,8 +1,6 @@
 """Programs that were written for the real service work against the simulator: MSAL and rclone."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +15,8 @@ from simulator import tls
 from simulator.calls import CallKind
 from simulator.faults import AnswerWith, Fault, Match
 from simulator.graph_server import GraphSimulator
+from simulator.rclone_remote import Rclone
 
-RCLONE = Path(sys.executable).with_name("rclone")
 MIB = 1024 * 1024
 
 
@@ -80,39 +78,15 @@ def test_msal_refuses_an_unknown_tenant(client: PlainGraph, monkeypatch: pytest.
         )
 
 
-Rclone = Callable[..., str]
-
-
 @pytest.fixture
-def rclone(client: PlainGraph, tmp_path: Path) -> Rclone:
+def rclone(client: PlainGraph, tmp_path: Path) -> Callable[..., str]:
     """Runs rclone with a remote `sp:` that is the simulator's library, reached through `tenant_url` and `token_url`."""
-    simulator = client.simulator
-    origin = simulator.base_url.removesuffix("/v1.0")
-    remote = {
-        "type": "onedrive",
-        "region": "global",
-        "client_id": simulator.client_id,
-        "client_secret": "simulator-secret",
-        "client_credentials": "true",
-        "tenant": simulator.tenant_id,
-        "token_url": f"{simulator.authority}/oauth2/v2.0/token",
-        "tenant_url": f"{origin}/_api",
-        "drive_id": client.drive.rpartition("/")[2],
-        "drive_type": "documentLibrary",
-    }
-    config = tmp_path / "rclone.conf"
-    config.write_text("[sp]\n" + "".join(f"{name} = {value}\n" for name, value in remote.items()))
-
-    def run(*arguments: str, fails: bool = False) -> str:
-        command = [str(RCLONE), "--config", str(config), "--ca-cert", str(simulator.ca_path), "--retries", "1"]
-        done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60, check=False)
-        assert (done.returncode != 0) == fails, done.stderr
-        return done.stdout
-
-    return run
+    return Rclone(client.simulator, drive_id=client.drive.rpartition("/")[2], folder=tmp_path).run
 
 
-def test_rclone_copies_lists_and_compares_hashes(client: PlainGraph, rclone: Rclone, tmp_path: Path) -> None:
+def test_rclone_copies_lists_and_compares_hashes(
+    client: PlainGraph, rclone: Callable[..., str], tmp_path: Path
+) -> None:
     source = tmp_path / "source"
     (source / "été").mkdir(parents=True)
     files = {"été/a b.txt": b"hello", "empty.txt": b"", "big.bin": bytes(range(256)) * 4 * 11 * 1024, "50%#+.txt": b"x"}
@@ -132,7 +106,7 @@ def test_rclone_copies_lists_and_compares_hashes(client: PlainGraph, rclone: Rcl
     assert {call.status for call in client.simulator.calls() if call.kind is CallKind.TOKEN} == {200}
 
 
-def test_rclone_reads_moves_and_deletes(client: PlainGraph, rclone: Rclone) -> None:
+def test_rclone_reads_moves_and_deletes(client: PlainGraph, rclone: Callable[..., str]) -> None:
     item = client.put("a/b.txt").json()
 
     assert rclone("cat", "sp:a/b.txt") == "hello"
@@ -147,7 +121,7 @@ def test_rclone_reads_moves_and_deletes(client: PlainGraph, rclone: Rclone) -> N
     assert client.simulator.tree() == {}
 
 
-def test_rclone_finds_changes_by_delta(client: PlainGraph, rclone: Rclone) -> None:
+def test_rclone_finds_changes_by_delta(client: PlainGraph, rclone: Callable[..., str]) -> None:
     client.simulator.change(delta_page=3)
     for number in range(8):
         client.put(f"f{number}/a.txt")
@@ -158,7 +132,7 @@ def test_rclone_finds_changes_by_delta(client: PlainGraph, rclone: Rclone) -> No
     assert CallKind.DELTA in {call.kind for call in client.simulator.calls()}
 
 
-def test_rclone_obeys_and_recovers_from_faults(client: PlainGraph, rclone: Rclone, tmp_path: Path) -> None:
+def test_rclone_obeys_and_recovers_from_faults(client: PlainGraph, rclone: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"hello")
     client.simulator.add_fault(Fault(Match(CallKind.SESSION_CREATE), AnswerWith(429, headers={"Retry-After": "1"})))
     client.simulator.add_fault(Fault(Match(CallKind.FRAGMENT), AnswerWith(503)))

@@ -38,10 +38,10 @@ def _parser() -> argparse.ArgumentParser:
 def _mirror(folder: Path, *, files: int, units: int, latency: float) -> tuple[list[Call], float]:
     """Let a backlog of FILES be mirrored; the calls at Graph, and the seconds from its delivery to the last outcome."""
     with Stage(folder, graph=SimulatorOptions(resource_units=units, latency=latency)) as stage:
-        stage.begin()
         stage.minio.pause()
         for number in range(files):
             stage.put(f"bts-sio/{number:05}.txt", f"file {number}".encode())
+        stage.service.start()
         began = time.monotonic()
         stage.minio.resume()
         stage.settle(2 * files * _MINUTE_SECONDS / units + 600)
@@ -52,21 +52,27 @@ def _mirror(folder: Path, *, files: int, units: int, latency: float) -> tuple[li
         return stage.calls(), seconds
 
 
+def _minutes(calls: Sequence[Call]) -> list[list[Call]]:
+    """The calls that cost units, by the minutes in which the simulator counts: each begins with the first call after the last."""
+    minutes: list[list[Call]] = []
+    for call in sorted((call for call in calls if call.resource_units), key=lambda call: call.at):
+        if not minutes or call.at >= minutes[-1][0].at + _MINUTE_SECONDS:
+            minutes.append([])
+        minutes[-1].append(call)
+    return minutes
+
+
 def _print_minutes(calls: Sequence[Call], *, units: int) -> None:
-    """Minutes are counted from the first call that costs anything, as the simulator counts them."""
-    charged = [call for call in calls if call.resource_units]
-    start = min(call.at for call in charged)
-    full_minutes = int((max(call.at for call in charged) - start) // _MINUTE_SECONDS)
+    minutes = _minutes(calls)
     rows = []
-    for minute in range(full_minutes + 1):
-        within = [call for call in charged if int((call.at - start) // _MINUTE_SECONDS) == minute]
-        used = sum(call.resource_units for call in within if call.status != _TOO_MANY_REQUESTS)
-        refused = sum(call.status == _TOO_MANY_REQUESTS for call in within)
-        share = f"{used / units:.1%}" if minute < full_minutes else "(not full)"
-        rows.append((minute + 1, len(within), refused, used, share))
+    for number, minute in enumerate(minutes, start=1):
+        used = sum(call.resource_units for call in minute if call.status != _TOO_MANY_REQUESTS)
+        share = f"{used / units:.1%}" if number < len(minutes) else "(not full)"
+        rows.append((number, len(minute), sum(call.status == _TOO_MANY_REQUESTS for call in minute), used, share))
     table(("minute", "requests", "refused", "units used", "of the budget"), rows)
 
 
 def _print_refusals(calls: Sequence[Call]) -> None:
-    refused = sum(call.status == _TOO_MANY_REQUESTS for call in calls)
-    say(f"{refused} of {len(calls)} requests answered 429: {refused / len(calls):.2%}")
+    charged = [call for call in calls if call.resource_units]
+    refused = sum(call.status == _TOO_MANY_REQUESTS for call in charged)
+    say(f"{refused} of {len(charged)} requests answered 429: {refused / len(charged):.2%}")

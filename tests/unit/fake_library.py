@@ -12,7 +12,7 @@ from itertools import count, islice
 from typing import Any
 
 from sharepoint_proxy.content import Stretch
-from sharepoint_proxy.errors import LockedError, PermanentError, ThrottledError, TransientError
+from sharepoint_proxy.errors import AccessError, LockedError, OutageError, PermanentError, Subject, ThrottledError, TransientError
 from sharepoint_proxy.paths import comparison_key
 from sharepoint_proxy.quickxor import QuickXorHash
 from sharepoint_proxy.records import Answer, DriveItem
@@ -34,6 +34,9 @@ class Fault(StrEnum):
     THROTTLED = "throttled"
     LOCKED = "locked"
     REFUSED = "refused"
+    BARRED = "barred"
+    FULL = "full"
+    AWAY = "away"
     DIED_BEFORE = "died before"
     CUT = "cut"
     ANSWER_LOST = "answer lost"
@@ -45,6 +48,9 @@ _BEFORE: dict[Fault, Callable[[], BaseException]] = {
     Fault.THROTTLED: lambda: ThrottledError("Slow down.", retry_after=3, status=429),
     Fault.LOCKED: lambda: LockedError("Somebody has it open.", status=423),
     Fault.REFUSED: lambda: PermanentError("No.", status=400),
+    Fault.BARRED: lambda: AccessError("Not you.", status=403),
+    Fault.FULL: lambda: OutageError("No room.", subject=Subject.QUOTA, status=507, retry_after=900),
+    Fault.AWAY: lambda: OutageError("Nobody is there.", subject=Subject.GRAPH),
     Fault.DIED_BEFORE: Death,
 }
 _AFTER: dict[Fault, Callable[[], BaseException]] = {

@@ -18,12 +18,12 @@ from unit.fakes import created
 from unit.world import LARGE_BYTES, World
 
 FOLDERS = ["d/", "D/", "d/e/"]
-LARGE_FILE = "large.bin"
 OFFICE_FILE = "r.docx"
+LARGE_FILES = ["large.bin", "large.docx"]
 COMPANIES = [
     ["a"],
     [OFFICE_FILE],
-    [LARGE_FILE],
+    *([key] for key in LARGE_FILES),
     ["d/"],
     # In each other's way: twins but for case, files and folders of one name, folders in folders.
     ["a", "A"],
@@ -54,7 +54,7 @@ class Put:
     days_old: int = 0
 
     def take_place(self, world: World) -> None:
-        stored = LARGE_CONTENTS if self.key == LARGE_FILE else CONTENTS
+        stored = LARGE_CONTENTS if self.key in LARGE_FILES else CONTENTS
         world.put(
             self.key,
             stored.get(self.content, CONTENTS[self.content]),
@@ -138,6 +138,14 @@ class Wait:
 
 
 @dataclass(frozen=True)
+class LoseSessions:
+    """SharePoint knows of no upload session any more."""
+
+    def take_place(self, world: World) -> None:
+        world.library.sessions.clear()
+
+
+@dataclass(frozen=True)
 class Die:
     """The proxy's process ends, and starts again."""
 
@@ -188,6 +196,7 @@ def turns(keys: Sequence[str]) -> st.SearchStrategy[Turn]:
         *map(Arriving, removals),
         DeliverAll(),
         Work(0),
+        *[LoseSessions()] * any(key in LARGE_FILES for key in keys),
     ]
     return st.builds(
         Turn,

@@ -105,6 +105,22 @@ def test_a_large_file_whose_answer_was_lost_goes_with_its_object(world: World) -
     assert_agreement(world)
 
 
+def test_a_large_office_file_goes_with_its_object_although_its_sessions_were_lost(world: World) -> None:
+    """The first session ended well, but its answer was lost; the file cannot be recognized, and all else fails."""
+
+    def lose_the_second_session() -> None:
+        if world.wire.calls.count("POST session r.docx") == 2:
+            world.library.sessions.clear()
+
+    world.put("r.docx", LARGE)
+    world.plan([GOOD, GOOD, Fault.ANSWER_LOST, *[GOOD] * 7, Fault.LOCKED], [lose_the_second_session] * 100)
+    world.look()
+    assert world.wire.calls[-1] == "PUT r.docx"
+    world.remove("r.docx")
+
+    assert_agreement(world)
+
+
 def test_an_office_file_whose_answer_was_lost_goes_with_its_object(world: World) -> None:
     world.put("r.docx", b"one")
     world.wire.faults.extend([Fault.ANSWER_LOST])

@@ -4,7 +4,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self
 
 from unit.fake_library import APPLICATION_ID, Death, FakeLibrary, Fault, Item, Wire
@@ -31,6 +31,7 @@ class World:
 
     def __init__(self, *, prefixes: str = "*") -> None:
         self.clock = Clock()
+        self._began = self.clock.now
         self.meanwhile: deque[Callable[[], None] | None] = deque()
         """What happens at each of the next moments at which something can happen in between."""
         self.wire = Wire(self._happen)
@@ -58,7 +59,7 @@ class World:
             library=self.library,
             sessions=Sessions(self.library, self.library, fragment_bytes=FRAGMENT_BYTES, is_stopping=lambda: False),
             application_id=APPLICATION_ID,
-            clock=lambda: NOW,
+            clock=self._time_of_day,
         )
         # Never started: a test runs its jobs one by one, and inside one another.
         self._workers = Workers(
@@ -71,6 +72,9 @@ class World:
             large_places=4,
             max_attempts=NEVER_GIVE_UP,
         )
+
+    def _time_of_day(self) -> datetime:
+        return NOW + timedelta(seconds=self.clock.now - self._began)
 
     def __enter__(self) -> Self:
         return self
