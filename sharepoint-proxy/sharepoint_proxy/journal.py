@@ -58,7 +58,10 @@ class Journal:
             cursor.execute("UPDATE changes SET working = 0 WHERE working = 1")
             # A date this far ahead was written by a clock that has been set back since.
             now = self._clock()
-            cursor.execute("UPDATE changes SET due_at = ? WHERE due_at > ?", (now, now + LONGEST_DELAY_SECONDS))
+            cursor.execute(
+                "UPDATE changes SET due_at = ? WHERE state = 'waiting' AND working = 0 AND large IN (0, 1) AND due_at > ?",
+                (now, now + LONGEST_DELAY_SECONDS),
+            )
 
         self._database.write(operation)
 
