@@ -111,7 +111,7 @@ class Graph:
 
         After a 401 the token is renewed and the call made once more, with the body from its beginning.
         """
-        url = path if path.startswith(self._base_url) else self._base_url + path
+        url = path if path.startswith("https://") else self._base_url + path
         request = _Request(
             method, url, json=json, body=body, headers=headers or {}, cost=_READ_COST if method == "GET" else _COST
         )

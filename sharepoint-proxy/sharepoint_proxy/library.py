@@ -207,7 +207,7 @@ def _text(body: Mapping[str, Any], name: str) -> str:
 
 
 def _drive(body: Mapping[str, Any]) -> Drive:
-    url_path = unquote(urlsplit(_text(body, "webUrl")).path)
+    url_path = unquote(urlsplit(str(body.get("webUrl", ""))).path)
     return Drive(id=_text(body, "id"), name=str(body.get("name", "")), url_path=url_path)
 
 

@@ -68,14 +68,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriveItem:
-    """What Graph says of a file or folder of the library; SIZE in bytes.
+    """What Graph says of a file or folder of the library; `size` in bytes, None when the answer does not say.
 
     `application_id` is that of the application that changed it last: "" for a person, None when the answer does not say.
     """
 
     id: str
     name: str
-    size: int
+    size: int | None
     etag: str
     quickxor: str | None = None
     is_folder: bool = False
@@ -91,7 +91,7 @@ class DriveItem:
         return cls(
             id=body["id"],
             name=str(body.get("name", "")),
-            size=int(body.get("size") or 0),
+            size=body["size"] if isinstance(body.get("size"), int) else None,
             etag=str(body.get("eTag", "")),
             quickxor=(file.get("hashes") or {}).get("quickXorHash"),
             is_folder="folder" in body,

@@ -31,9 +31,9 @@ def verify(item: DriveItem, *, path: str, size: int, quickxor: str) -> None:
     """
     if is_rewritten(path) or (_suffix(path) in _MAY_GROW and item.size != size):
         return
-    if item.size != size:
+    # Size or hash may be missing (OneDrive/onedrive-api-docs#1704): that is no sign of damage.
+    if item.size is not None and item.size != size:
         raise TransientError(f"SharePoint holds {item.size} bytes where {size} were sent.")
-    # The hash may be missing (OneDrive/onedrive-api-docs#1704): that is no sign of damage.
     if item.quickxor is not None and item.quickxor != quickxor:
         raise TransientError("SharePoint holds other bytes than were sent: the quickXorHash differs.")
 
