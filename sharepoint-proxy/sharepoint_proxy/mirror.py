@@ -224,7 +224,7 @@ class Mirror:
             # Sessions on an existing Office file get lost again and again (rclone/rclone#9767, abraunegg/onedrive#3859).
             if upload.size > _LARGEST_PUT_BYTES or not rewriting.is_rewritten(upload.path):
                 raise
-            return self._put(job, upload, reader)
+            return self._library.put(upload.path, Stretch(reader, 0, upload.size))
 
     def _put(self, job: Job, upload: Upload, reader: ObjectReader) -> DriveItem:
         try:
@@ -254,13 +254,13 @@ class Mirror:
     def _remove(self, job: Job, entry: LedgerEntry | None) -> Outcome:
         if entry is not None and entry.is_folder:
             return self._remove_folder(job, entry)
-        written = [*([entry.item_id] if entry is not None else []), *self._unsettled_items(job.upload)]
-        if entry is not None:
+        # What is in doubt goes first: its intent is replaced by the next one.
+        were_there = {item_id: self._library.delete(item_id) for item_id in self._unsettled_items(job.upload)}
+        if entry is not None and entry.item_id not in were_there:
             self._journal.begin_removal(job, entry.path, is_folder=False)
-        # In a list, not a generator: every one of them must go, not only the first that was there.
-        were_there = [self._library.delete(item_id) for item_id in dict.fromkeys(written)]
+            were_there[entry.item_id] = self._library.delete(entry.item_id)
         path = entry.path if entry is not None else self._path(job)
-        return _gone(Action.DELETED if any(were_there) else Action.ABSENT, path)
+        return _gone(Action.DELETED if any(were_there.values()) else Action.ABSENT, path)
 
     def _path(self, job: Job) -> str:
         """Where the key would be in the library; "" where it cannot have a place there."""

@@ -168,7 +168,7 @@ def test_it_renews_the_token_after_a_401_and_sends_the_body_from_its_beginning(s
     content = content_of(3_000_000)
     signed_in.put("a.bin", content)
 
-    assert signed_in.kinds() == [CallKind.PUT_CONTENT, CallKind.TOKEN, CallKind.PUT_CONTENT]
+    assert signed_in.kinds() == [CallKind.PUT_CONTENT, CallKind.OPENID, CallKind.TOKEN, CallKind.PUT_CONTENT]
     assert signed_in.statuses(CallKind.PUT_CONTENT) == [401, 201]
     assert signed_in.simulator.content("a.bin") == content
 

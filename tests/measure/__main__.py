@@ -10,7 +10,9 @@ _COMMANDS = {"intake": "measure.intake", "journal": "measure.journal_curve", "th
 def main(arguments: Sequence[str]) -> int:
     """Make the measurement that the first of ARGUMENTS names with the others; return the exit code."""
     if not arguments or arguments[0] not in _COMMANDS:
-        sys.stderr.write("usage: python -m measure intake|journal|throttle [options]; --help after any lists its options\n")
+        sys.stderr.write(
+            "usage: python -m measure intake|journal|throttle [options]; --help after any lists its options\n"
+        )
         return 2
     importlib.import_module(_COMMANDS[arguments[0]]).main(arguments[1:])
     return 0

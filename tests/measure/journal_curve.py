@@ -22,7 +22,18 @@ _BATCH = 1000
 _WORKERS = 16
 _JOBS = 1600
 _LOOKS = 200
-_HEADINGS = ("rows waiting", "ledger", "marks/s", "claims/s", "begins/s", "settles/s", "next due", "counts", "check", "file MiB")
+_HEADINGS = (
+    "rows waiting",
+    "ledger",
+    "marks/s",
+    "claims/s",
+    "begins/s",
+    "settles/s",
+    "next due",
+    "counts",
+    "check",
+    "file MiB",
+)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -43,8 +54,12 @@ def main(arguments: Sequence[str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="measure journal", description=__doc__, allow_abbrev=False)
     rows = [1_000, 10_000, 100_000, 1_000_000]
-    parser.add_argument("--rows", type=int, nargs="+", default=rows, help="that wait (default: 1000 to 1000000, by tens)")
-    parser.add_argument("--folder", type=Path, help="on the disk to measure (default: the system's for temporary files)")
+    parser.add_argument(
+        "--rows", type=int, nargs="+", default=rows, help="that wait (default: 1000 to 1000000, by tens)"
+    )
+    parser.add_argument(
+        "--folder", type=Path, help="on the disk to measure (default: the system's for temporary files)"
+    )
     return parser
 
 
@@ -108,7 +123,13 @@ class _Curve:
 
     def _settle(self, job: Job) -> None:
         entry = LedgerEntry(
-            bucket=job.bucket, key=job.key, path=job.key, item_id=f"item-{job.key}", size=48_213, etag="etag", quickxor="hash"
+            bucket=job.bucket,
+            key=job.key,
+            path=job.key,
+            item_id=f"item-{job.key}",
+            size=48_213,
+            etag="etag",
+            quickxor="hash",
         )
         self._journal.settle(job, Outcome(state=State.SETTLED, action=Action.UPLOADED, entry=entry))
 

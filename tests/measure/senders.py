@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from simulator.minio_events import EventName, ObjectState, Origin, build_event
-from simulator.service_process import SECRET
+from simulator.service_process import SECRET, free_port
 
 _OLD_NS = 1_770_000_000_000_000_000
 """Months ago: the service takes such events for a backlog and answers as soon as they are on disk."""
@@ -61,6 +61,12 @@ class Sender:
             time.sleep(max(0.0, due - now))
             yield template.replace(_PLACEHOLDER.encode(), f"s{self.number}-{sent}".encode())
             sent += 1
+
+
+def graph_is_away() -> dict[str, str]:
+    """Settings with which a service reaches neither Entra ID nor Graph: nobody listens there."""
+    nobody = f"https://localhost:{free_port()}"
+    return {"AUTHORITY": f"{nobody}/contoso.onmicrosoft.com", "GRAPH_BASE_URL": f"{nobody}/v1.0"}
 
 
 def _template() -> bytes:

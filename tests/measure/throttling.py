@@ -30,8 +30,12 @@ def main(arguments: Sequence[str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="measure throttle", description=__doc__, allow_abbrev=False)
     parser.add_argument("--files", type=int, default=2000, help="in the backlog (default: 2000)")
-    parser.add_argument("--units", type=int, default=1250, help="resource units a minute (default: 1250, the smallest tenant's)")
-    parser.add_argument("--latency", type=float, default=0.02, help="seconds that Graph takes to answer (default: 0.02)")
+    parser.add_argument(
+        "--units", type=int, default=1250, help="resource units a minute (default: 1250, the smallest tenant's)"
+    )
+    parser.add_argument(
+        "--latency", type=float, default=0.02, help="seconds that Graph takes to answer (default: 0.02)"
+    )
     return parser
 
 
@@ -46,7 +50,9 @@ def _mirror(folder: Path, *, files: int, units: int, latency: float) -> tuple[li
         stage.minio.resume()
         stage.settle(2 * files * _MINUTE_SECONDS / units + 600)
         seconds = time.monotonic() - began
-        wrong = sum(stage.graph.content(f"bts-sio/{number:05}.txt") != f"file {number}".encode() for number in range(files))
+        wrong = sum(
+            stage.graph.content(f"bts-sio/{number:05}.txt") != f"file {number}".encode() for number in range(files)
+        )
         if wrong:
             raise RuntimeError(f"{wrong} files differ")
         return stage.calls(), seconds

@@ -12,7 +12,15 @@ from itertools import count, islice
 from typing import Any
 
 from sharepoint_proxy.content import Stretch
-from sharepoint_proxy.errors import AccessError, LockedError, OutageError, PermanentError, Subject, ThrottledError, TransientError
+from sharepoint_proxy.errors import (
+    AccessError,
+    LockedError,
+    OutageError,
+    PermanentError,
+    Subject,
+    ThrottledError,
+    TransientError,
+)
 from sharepoint_proxy.paths import comparison_key
 from sharepoint_proxy.quickxor import QuickXorHash
 from sharepoint_proxy.records import Answer, DriveItem

@@ -23,7 +23,6 @@ LARGE_FILES = ["large.bin", "large.docx"]
 COMPANIES = [
     ["a"],
     [OFFICE_FILE],
-    *([key] for key in LARGE_FILES),
     ["d/"],
     # In each other's way: twins but for case, files and folders of one name, folders in folders.
     ["a", "A"],
@@ -207,13 +206,33 @@ def turns(keys: Sequence[str]) -> st.SearchStrategy[Turn]:
     )
 
 
+def stories(keys: Sequence[str]) -> st.SearchStrategy[list[Turn]]:
+    """Some turns, one after another."""
+    return st.lists(turns(keys), min_size=5, max_size=15)
+
+
+stories_of_small_files = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+stories_of_large_files = settings(stories_of_small_files, max_examples=25)
+
+
 @pytest.mark.parametrize("keys", COMPANIES, ids=" ".join)
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@stories_of_small_files
 @given(data=st.data(), users_are_in_folder=st.sampled_from([False, False, True]))
 def test_both_sides_agree_at_the_end_of_every_story(
     keys: Sequence[str], data: st.DataObject, *, users_are_in_folder: bool
 ) -> None:
-    story = data.draw(st.lists(turns(keys), min_size=5, max_size=15))
+    tell(data.draw(stories(keys)), keys, users_are_in_folder=users_are_in_folder)
+
+
+@pytest.mark.parametrize("key", LARGE_FILES)
+@stories_of_large_files
+@given(data=st.data())
+def test_both_sides_agree_at_the_end_of_every_story_of_a_large_file(key: str, data: st.DataObject) -> None:
+    tell(data.draw(stories([key])), [key])
+
+
+def tell(story: Sequence[Turn], keys: Sequence[str], *, users_are_in_folder: bool = False) -> None:
+    """Let STORY about KEYS happen, and look at the end."""
     with World() as world:
         world.put_foreign("theirs.txt", b"theirs")
         if users_are_in_folder:

@@ -163,6 +163,21 @@ def test_a_file_whose_route_changed_leaves_its_old_place(world: World, fault: Fa
     assert_agreement(world)
 
 
+def test_both_files_of_an_object_whose_route_changed_go_with_it(world: World) -> None:
+    """One that the ledger knows, at the old place; one at the new place, of which the answer was lost."""
+    world.put("in/a", b"one")
+    world.look()
+    world.die(prefixes="in/=Elsewhere")
+    world.put("in/a", b"two")
+    world.plan([Fault.ANSWER_LOST], [])
+    world.look()
+    world.remove("in/a")
+    world.plan([GOOD, GOOD, Fault.FAILED], [])
+    world.look()
+
+    assert_agreement(world)
+
+
 def test_a_removed_object_whose_name_is_refused_is_parked_no_more(world: World) -> None:
     world.put("d/" + "n" * 300, b"one")
     world.look()

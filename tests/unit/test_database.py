@@ -12,13 +12,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import pytest
 
-from sharepoint_proxy.database import Cursor, Database
-from sharepoint_proxy.errors import JournalError, OccupiedError
+from sharepoint_proxy.database import Cursor, Database, open_or_replace
+from sharepoint_proxy.errors import JournalDamagedError, JournalError, OccupiedError
 
 T = TypeVar("T")
 
@@ -236,7 +237,7 @@ def test_a_file_that_is_no_database_is_a_journal_error(tmp_path: Path) -> None:
     garbage = tmp_path / "journal.db"
     garbage.write_bytes(b"no database at all " * 400)
 
-    with pytest.raises(JournalError, match="not a database"):
+    with pytest.raises(JournalDamagedError, match="not a database"):
         Database(garbage, schema=SCHEMA)
 
 
@@ -292,3 +293,49 @@ def test_a_closed_file_is_a_journal_error(database: Database) -> None:
         database.write(note("late"))
     with pytest.raises(JournalError):
         database.read("SELECT 1")
+
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+def damage(path: Path) -> None:
+    """Overwrite the middle of a database's file that has some pages."""
+    whole = Database(path, schema=SCHEMA)
+    for number in range(50):
+        whole.write(note(f"{number}" * 1000))
+    whole.close()
+    content = bytearray(path.read_bytes())
+    content[4096:20000] = os.urandom(20000 - 4096)
+    path.write_bytes(content)
+
+
+def test_a_sound_file_is_opened_and_stays(tmp_path: Path) -> None:
+    first, _ = open_or_replace(tmp_path / "journal.db", schema=SCHEMA, now=NOW)
+    first.write(note("kept"))
+    first.close()
+
+    again, aside = open_or_replace(tmp_path / "journal.db", schema=SCHEMA, now=NOW)
+
+    assert (notes(again), aside) == (["kept"], None)
+    again.close()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [damage, lambda path: path.write_bytes(b"no database at all " * 400), lambda path: path.write_bytes(b"x" * 10)],
+    ids=["damaged", "garbage", "cut short"],
+)
+def test_a_damaged_file_is_set_aside_and_a_new_one_begins(tmp_path: Path, spoil: Callable[[Path], object]) -> None:
+    path = tmp_path / "journal.db"
+    spoil(path)
+    spoilt = path.read_bytes()
+
+    database, aside = open_or_replace(path, schema=SCHEMA, now=NOW)
+
+    assert aside == tmp_path / "journal.damaged-20261121T120000Z.db"
+    assert aside.read_bytes() == spoilt
+    assert notes(database) == []
+    database.write(note("new"))
+    assert notes(database) == ["new"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    database.close()

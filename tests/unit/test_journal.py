@@ -221,6 +221,19 @@ def test_recovery_gives_back_what_a_dead_process_held(database: Database, clock:
     assert claimed_keys(after) == ["a", "b"]
 
 
+def test_recovery_undoes_what_a_clock_that_ran_ahead_put_off(database: Database, clock: Clock) -> None:
+    before = open_journal(database, clock)
+    before.mark([removed("a")])
+    clock.turn(-1_000_000)
+    after = open_journal(database, clock)
+    after.mark([removed("b")])
+
+    after.recover()
+
+    assert claimed_keys(after) == ["a"]
+    assert after.seconds_until_due(large_places=4) == GRACE_SECONDS
+
+
 def test_an_intent_and_its_session_come_back_with_the_key(journal: Journal, clock: Clock) -> None:
     journal.mark([created("a", size=LARGE)])
     job = claim_one(journal, "a")

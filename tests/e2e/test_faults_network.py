@@ -1,0 +1,244 @@
+"""Trouble between the service and Graph: what was written is written once, and an outage costs nothing but time."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from e2e.cable import Cable, Plug
+from e2e.trouble import (
+    FOLDER,
+    MIB,
+    calls_about,
+    calm,
+    nudge,
+    open_stage,
+    state_of,
+    statuses,
+    versions_of,
+    wait_until_postponed,
+    wait_until_settled,
+    why_not_ready,
+)
+
+from simulator.calls import CallKind
+from simulator.faults import (
+    Action,
+    AnswerWith,
+    CutConnection,
+    CutPoint,
+    Fault,
+    FaultBody,
+    Hang,
+    Match,
+    TruncateAnswer,
+)
+from simulator.options import SimulatorOptions
+from simulator.service_process import ServiceProcess, free_port
+from simulator.stage import Stage
+
+BEFORE_THE_WRITE = [CutConnection(CutPoint.BEFORE_BODY), CutConnection(CutPoint.HALF_BODY)]
+AFTER_THE_WRITE = [
+    CutConnection(CutPoint.AFTER_EFFECT),
+    TruncateAnswer(),
+    AnswerWith(201, FaultBody.HTML, after_effect=True),
+    AnswerWith(500, after_effect=True),
+    AnswerWith(503, FaultBody.HTML, after_effect=True),
+    AnswerWith(504, FaultBody.EMPTY, after_effect=True),
+]
+
+
+@pytest.fixture(scope="module")
+def cabled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Cable]]:
+    """A stage for all tests here, whose service reaches Graph by a cable."""
+    port = free_port()
+    with Cable(port) as cable:
+        settings = {"GRAPH_BASE_URL": f"https://localhost:{cable.port}/v1.0"}
+        folder = tmp_path_factory.mktemp("network")
+        with open_stage(folder, settings=settings, graph=SimulatorOptions(port=port)) as stage:
+            yield stage, cable
+
+
+@pytest.fixture
+def stage(cabled: tuple[Stage, Cable]) -> Iterator[Stage]:
+    """The stage, without what an earlier test left."""
+    yield cabled[0]
+    calm(cabled[0])
+
+
+@pytest.fixture
+def cable(cabled: tuple[Stage, Cable]) -> Iterator[Cable]:
+    """The cable, which is plugged in again after the test."""
+    yield cabled[1]
+    cabled[1].plug(Plug.THROUGH)
+
+
+def name_of(value: object) -> str:
+    """A test's name for a fault."""
+    return "-".join(str(part) for part in (type(value).__name__, getattr(value, "at", ""), getattr(value, "status", "")))
+
+
+@pytest.mark.parametrize("action", BEFORE_THE_WRITE, ids=name_of)
+def test_a_write_that_broke_is_made_again(stage: Stage, action: Action) -> None:
+    key = f"{FOLDER}/before-{name_of(action)}.txt"
+    stage.graph.add_fault(Fault(Match(CallKind.PUT_CONTENT, key), action))
+    stage.put(key, b"hello")
+    stage.settle()
+
+    assert stage.graph.content(key) == b"hello"
+    assert versions_of(stage, key) == 1
+    assert statuses(stage, key, CallKind.PUT_CONTENT) == [0, 201]
+
+
+@pytest.mark.parametrize("action", AFTER_THE_WRITE, ids=name_of)
+def test_a_write_whose_answer_was_lost_is_not_made_again(stage: Stage, action: Action) -> None:
+    """One look finds that the file is there."""
+    key = f"{FOLDER}/after-{name_of(action)}.txt"
+    stage.graph.add_fault(Fault(Match(CallKind.PUT_CONTENT, key), action))
+    stage.put(key, b"hello")
+    stage.settle()
+
+    assert stage.graph.content(key) == b"hello"
+    assert versions_of(stage, key) == 1
+    assert [call.kind for call in calls_about(stage, key)] == [CallKind.PUT_CONTENT, CallKind.ITEM_GET]
+
+
+@pytest.mark.parametrize("action", AFTER_THE_WRITE, ids=name_of)
+def test_an_overwrite_whose_answer_was_lost_is_not_made_again(stage: Stage, action: Action) -> None:
+    key = f"{FOLDER}/over-{name_of(action)}.txt"
+    stage.put(key, b"first")
+    stage.settle()
+    stage.graph.add_fault(Fault(Match(CallKind.PUT_CONTENT, key), action))
+    stage.put(key, b"other")
+    stage.settle()
+
+    assert stage.graph.content(key) == b"other"
+    assert versions_of(stage, key) == 2
+
+
+@pytest.mark.parametrize("action", AFTER_THE_WRITE, ids=name_of)
+def test_a_large_file_whose_last_answer_was_lost_is_not_sent_again(stage: Stage, action: Action) -> None:
+    key = f"{FOLDER}/large-{name_of(action)}.bin"
+    content = os.urandom(5 * MIB)
+    stage.graph.add_fault(Fault(Match(CallKind.FRAGMENT, key), action))
+    stage.put(key, content)
+    stage.settle()
+
+    assert stage.graph.content(key) == content
+    assert sum(call.bytes_received for call in calls_about(stage, key, CallKind.FRAGMENT)) == len(content)
+    assert versions_of(stage, key) == 1
+
+
+@pytest.mark.parametrize("action", [*BEFORE_THE_WRITE, *AFTER_THE_WRITE, AnswerWith(500)], ids=name_of)
+def test_a_delete_takes_away_one_file_once(stage: Stage, action: Action) -> None:
+    key = f"{FOLDER}/gone-{name_of(action)}.txt"
+    stage.put(key, b"hello")
+    stage.settle()
+    stage.graph.add_fault(Fault(Match(CallKind.DELETE, key), action))
+    stage.delete(key)
+    stage.settle()
+
+    assert stage.graph.item(key) is None
+    assert stage.graph.recycle_bin().count(key) == 1
+    assert stage.graph.pending_faults() == []
+    assert state_of(stage, key) == "settled"
+
+
+def test_what_is_written_after_a_delete_whose_answer_was_lost_stays(stage: Stage) -> None:
+    """The removal is not repeated on the file that came after it."""
+    key = f"{FOLDER}/back.txt"
+    stage.put(key, b"old")
+    stage.settle()
+    stage.graph.add_fault(Fault(Match(CallKind.DELETE, key), CutConnection(CutPoint.AFTER_EFFECT)))
+    stage.delete(key)
+    stage.graph.wait_for(lambda: calls_about(stage, key, CallKind.DELETE))
+    stage.put(key, b"new")
+    stage.settle()
+
+    assert stage.graph.content(key) == b"new"
+    assert stage.graph.recycle_bin().count(key) == 1
+
+
+@pytest.mark.parametrize("action", [*BEFORE_THE_WRITE, CutConnection(CutPoint.AFTER_EFFECT)], ids=name_of)
+def test_a_folder_is_there_whatever_happens_to_its_making(stage: Stage, action: Action) -> None:
+    key = f"{FOLDER}/folder-{name_of(action)}/"
+    stage.graph.add_fault(Fault(Match(CallKind.FOLDER_CREATE), action))
+    stage.put(key, b"")
+    stage.settle()
+    item = stage.graph.item(key)
+
+    assert item is not None
+    assert item.is_folder
+    assert state_of(stage, key) == "settled"
+
+
+def test_a_key_that_gets_no_answer_holds_up_no_other(stage: Stage) -> None:
+    slow, quick = f"{FOLDER}/slow.txt", [f"{FOLDER}/quick-{number}.txt" for number in range(20)]
+    stage.graph.add_fault(Fault(Match(CallKind.PUT_CONTENT, slow), Hang(3.0)))
+    stage.put(slow, b"x")
+    for key in quick:
+        stage.put(key, b"x")
+    for key in quick:
+        wait_until_settled(stage, key)
+
+    assert state_of(stage, slow) == "waiting"
+    stage.settle()
+    assert versions_of(stage, slow) == 1
+
+
+def test_an_answer_that_drips_in_is_waited_for(stage: Stage, cable: Cable) -> None:
+    key = f"{FOLDER}/drip.txt"
+    cable.plug(Plug.DRIPS)
+    stage.put(key, b"hello")
+    stage.settle()
+
+    assert statuses(stage, key) == [201]
+
+
+@pytest.mark.parametrize("plug", [Plug.REFUSES, Plug.SPEAKS_NO_TLS, Plug.RESETS], ids=lambda plug: plug.name)
+def test_all_is_kept_while_graph_cannot_be_reached(stage: Stage, cable: Cable, plug: Plug) -> None:
+    """Tried oftener than MAX_ATTEMPTS allows, nothing is given up; /ready says why until it works again."""
+    keys = [f"{FOLDER}/away-{plug.name}-{number}.txt" for number in range(3)]
+    cable.plug(plug)
+    for key in keys:
+        stage.put(key, b"x")
+    for key in keys:
+        wait_until_postponed(stage, key)
+    complaint = why_not_ready(stage)
+    stage.minio.drain()
+    tries = len(postponements(stage, keys))
+    nudge(stage, *keys)
+    stage.service.wait_for_line(lambda _: len(postponements(stage, keys)) > tries)
+    nudge(stage, *keys)
+    stage.service.wait_for_line(lambda _: len(postponements(stage, keys)) > tries + 1)
+    states = [state_of(stage, key) for key in keys]
+    cable.plug(Plug.THROUGH)
+    nudge(stage, *keys)
+    stage.settle()
+
+    assert complaint.startswith("Graph cannot be reached")
+    assert states == ["waiting"] * 3
+    assert why_not_ready(stage) == ""
+    assert [versions_of(stage, key) for key in keys] == [1, 1, 1]
+
+
+def postponements(stage: Stage, keys: list[str]) -> list[str]:
+    """The keys of KEYS that were put off, once for each time."""
+    return [line["key"] for line in stage.service.log() if line["event"] == "postponed" and line["key"] in keys]
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"GRAPH_BASE_URL": "https://graph.invalid/v1.0"}, "NameResolutionError"),
+        ({"AUTHORITY": "https://login.invalid/tenant"}, "No token: https://login.invalid/tenant cannot be used"),
+        ({"REQUESTS_CA_BUNDLE": ""}, "cannot be used (SSLError)"),
+    ],
+    ids=["no address for Graph", "no address for Entra ID", "an unknown certificate authority"],
+)
+def test_it_says_at_its_start_why_it_cannot_reach_graph(
+    stage: Stage, tmp_path: Path, settings: dict[str, str], reason: str
+) -> None:
+    """And records what comes meanwhile."""
+    with ServiceProcess({**stage.environment(), "SYNC_WAIT_SECONDS": "0", **settings}, data_dir=tmp_path) as service:
+        raise AssertionError(service)

@@ -1,0 +1,99 @@
+"""What tests of faults share: one stage for a whole module, and questions about one key amid others."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from simulator.calls import Call, CallKind
+from simulator.faults import AnswerWith, Fault, FaultBody, Match
+from simulator.stage import BUCKET, Stage
+
+MIB = 1024 * 1024
+FOLDER = "administration"
+IMPATIENT = {"MAX_ATTEMPTS": "2", "SYNC_WAIT_SECONDS": "0"}
+"""A key is tried twice, some half a second apart; no answer waits, so that keys meet their faults at the same time."""
+
+GRAPH_KINDS = tuple(kind for kind in CallKind if kind not in {CallKind.OPENID, CallKind.TOKEN})
+
+
+@contextmanager
+def open_stage(folder: Path, *, settings: dict[str, str] | None = None, **options: object) -> Iterator[Stage]:
+    """A stage whose service is ready and gives up soon; SETTINGS and OPTIONS are added."""
+    made = Stage(folder, settings={**IMPATIENT, **(settings or {})}, **options)  # type: ignore[arg-type] # forwarded as they are
+    with made as running:
+        running.begin()
+        yield running
+
+
+def calm(stage: Stage) -> None:
+    """End all faults, wait for what they left behind, and forget the calls."""
+    stage.graph.clear_faults()
+    stage.graph.latency = 0.0
+    stage.graph.bandwidth = None
+    stage.minio.heal()
+    stage.settle()
+    stage.graph.clear_calls()
+
+
+def nudge(stage: Stage, *keys: str, bucket: str = BUCKET) -> None:
+    """Post an event for each of KEYS, as an administrator does who wants them looked at again."""
+    for key in keys:
+        answer = stage.service.post({"EventName": "s3:ObjectCreated:Put", "Key": f"{bucket}/{key}"})
+        assert answer.status_code in {202, 204}
+
+
+def refuse_all(stage: Stage, status: int, body: FaultBody = FaultBody.JSON) -> None:
+    """Let Graph answer each call with STATUS, until the faults are cleared."""
+    for kind in GRAPH_KINDS:
+        stage.graph.add_fault(Fault(Match(kind), AnswerWith(status, body), times=None))
+
+
+def why_not_ready(stage: Stage) -> str:
+    """What /ready complains of; "" when it is ready."""
+    answer = stage.service.get("/ready")
+    assert answer.status_code == (503 if answer.json()["reasons"] else 200)
+    return " ".join(answer.json()["reasons"])
+
+
+def wait_until_postponed(stage: Stage, key: str, *, attempt: int = 1) -> str:
+    """Why KEY was put off in its try number ATTEMPT or a later one, once that is known."""
+    line = stage.service.wait_for_line(
+        lambda line: line["event"] == "postponed" and line["key"] == key and line["attempt"] >= attempt
+    )
+    return str(line["reason"])
+
+
+def wait_until_parked(stage: Stage, key: str, *, saying: str = "") -> str:
+    """Why KEY was parked, once it is, for a reason that holds SAYING."""
+    line = stage.service.wait_for_line(
+        lambda line: line["event"] == "parked" and line["key"] == key and saying in line["reason"]
+    )
+    return str(line["reason"])
+
+
+def wait_until_settled(stage: Stage, key: str) -> None:
+    """Return once KEY was settled for the first time."""
+    stage.service.wait_for_line(lambda line: line["event"] == "settled" and line["key"] == key)
+
+
+def state_of(stage: Stage, key: str) -> str:
+    """What the journal says of KEY: "waiting", "parked", or "settled" when it says nothing."""
+    states = {name: state for _, name, state in stage.service.journal()}
+    return states.get(key, "settled")
+
+
+def calls_about(stage: Stage, path: str, *kinds: CallKind) -> list[Call]:
+    """The calls of KINDS (none: any) about PATH since they were last forgotten."""
+    return [call for call in stage.graph.calls() if path in call.item_path and (not kinds or call.kind in kinds)]
+
+
+def statuses(stage: Stage, path: str, *kinds: CallKind) -> list[int]:
+    """The statuses of those calls; 0 is a connection that was cut."""
+    return [call.status for call in calls_about(stage, path, *kinds)]
+
+
+def versions_of(stage: Stage, path: str) -> int:
+    """How often the file at PATH was written."""
+    item = stage.graph.item(path)
+    assert item is not None
+    return item.versions
