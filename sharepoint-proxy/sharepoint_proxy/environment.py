@@ -22,8 +22,17 @@ _ROOT_USER = {
     "MINIO_SECRET_KEY": "MINIO_ROOT_PASSWORD",
     "MINIO_SECRET_KEY_FILE": "MINIO_ROOT_PASSWORD_FILE",
 }
-_NOT_BUILT_YET = ("ROUTES_FILE", "METADATA_COLUMNS", "BANDWIDTH_LIMIT_MBIT", "BANDWIDTH_SCHEDULE", "ADMIN_PASSWORD")
+_NOT_BUILT_YET = (
+    "RECONCILE_HOURS",
+    "MAX_DELETE_PERCENT",
+    "ROUTES_FILE",
+    "METADATA_COLUMNS",
+    "BANDWIDTH_LIMIT_MBIT",
+    "BANDWIDTH_SCHEDULE",
+    "ADMIN_PASSWORD",
+)
 _OURS = {variable.name for variable in VARIABLES.values()}
+_DEFAULTS = {variable.name: variable.default for variable in VARIABLES.values()}
 _SECRETS = {variable.name for variable in VARIABLES.values() if variable.secret}
 _KNOWN = _OURS | {f"{name}_FILE" for name in _SECRETS} | {*_ROOT_USER.values(), "MINIO_IMAGE", "MC_IMAGE"}
 
@@ -177,7 +186,7 @@ def _warnings(texts: Mapping[str, str], settings: Settings) -> Iterator[str]:
     if len(settings.minio_buckets) > 1 and not settings.bucket_as_folder:
         yield "MINIO_BUCKETS names several buckets that share one folder: with BUCKET_AS_FOLDER=true each has its own."
     for name in _NOT_BUILT_YET:
-        if texts.get(name, "0") != "0":
+        if texts.get(name, "0") not in {"0", _DEFAULTS[name]}:
             yield f"{name} is set but this version does not use it yet."
 
 

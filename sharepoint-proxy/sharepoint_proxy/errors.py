@@ -10,11 +10,11 @@
     │   └── OccupiedError      another key's file or folder holds the place (`by`)
     └── TransientError         trying again may help (`retry_after`, in seconds, when the other side named a time)
         ├── OutageError        what every key needs is away (`subject`): all wait, no attempt is counted
+        ├── GatewayError       Graph's front end is in trouble: tried ever more slowly, never given up
         ├── AccessError        403, or 404 where a file is no question: this file, or the whole library?
         ├── SessionsLostError  upload sessions for this file get lost one after another
         ├── ThrottledError     Graph asked for a pause; does not count as an attempt
         ├── LockedError        the file is open in Office or checked out: tried for hours
-        ├── BusyError          another worker of ours holds the path; does not count as an attempt
         ├── StoppingError      the service is stopping; does not count as an attempt
         └── SourceChangedError the object changed while it was read: look again at once
 
@@ -73,6 +73,7 @@ class TransientError(ProxyError):
     """Trying again may help, after `retry_after` seconds if the other side named a time."""
 
     counts_as_attempt = True
+    gives_up = True
 
     def __init__(self, message: str, *, retry_after: float | None = None, status: int | None = None) -> None:
         super().__init__(message)
@@ -102,6 +103,12 @@ class OutageError(TransientError):
         self.subject = subject
 
 
+class GatewayError(TransientError):
+    """Graph answered 502, 503 or 504: what is behind its front end was not reached."""
+
+    gives_up = False
+
+
 class AccessError(TransientError):
     """Graph answered 403, or 404 to a write: this file is barred, or the library is closed or gone."""
 
@@ -118,12 +125,6 @@ class ThrottledError(TransientError):
 
 class LockedError(TransientError):
     """SharePoint answered 423: somebody holds the file open."""
-
-
-class BusyError(TransientError):
-    """Another worker holds this path or its folder for a moment."""
-
-    counts_as_attempt = False
 
 
 class StoppingError(TransientError):

@@ -18,6 +18,7 @@ from requests.adapters import HTTPAdapter
 from sharepoint_proxy.backoff import PAUSE_WITHOUT_ADVICE_SECONDS, retry_after
 from sharepoint_proxy.errors import (
     AccessError,
+    GatewayError,
     LockedError,
     OutageError,
     PermanentError,
@@ -172,10 +173,9 @@ class Graph:
 
     def _heed(self, headers: Mapping[str, str]) -> None:
         """Keep the pace that Graph advises near its limit; the headers are there only then."""
-        remaining = retry_after(headers.get("RateLimit-Remaining"))
-        reset_seconds = retry_after(headers.get("RateLimit-Reset"))
+        remaining, reset_seconds = _number(headers.get("RateLimit-Remaining")), _number(headers.get("RateLimit-Reset"))
         if remaining is not None and reset_seconds is not None:
-            self._throttle.advised(remaining=int(remaining), reset_seconds=reset_seconds)
+            self._throttle.advised(remaining=remaining, reset_seconds=float(reset_seconds))
 
     def _judged(self, response: requests.Response, accept: Collection[int]) -> Answer:
         answer = Answer(response.status_code, _json(response))
@@ -227,6 +227,10 @@ def _session(connections: int) -> requests.Session:
     return session
 
 
+def _number(header: str | None) -> int | None:
+    return int(header) if header is not None and header.isascii() and header.isdigit() else None
+
+
 def _json(response: requests.Response) -> dict[str, Any]:
     """The body if it is a JSON object: front ends also answer HTML, text or nothing."""
     try:
@@ -264,6 +268,8 @@ def _failure(answer: Answer, headers: Mapping[str, str]) -> ProxyError:
             return ThrottledError(message, status=status, retry_after=wait or PAUSE_WITHOUT_ADVICE_SECONDS)
         case HTTPStatus.SERVICE_UNAVAILABLE if wait is not None:
             return ThrottledError(message, status=status, retry_after=wait)
+        case HTTPStatus.BAD_GATEWAY | HTTPStatus.SERVICE_UNAVAILABLE | HTTPStatus.GATEWAY_TIMEOUT:
+            return GatewayError(message, status=status, retry_after=wait)
     return TransientError(message, status=status, retry_after=wait)
 
 

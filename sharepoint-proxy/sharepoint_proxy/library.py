@@ -63,9 +63,10 @@ def find_drive(graph: Graph, *, site_host: str, site_relative_path: str, library
     if library is None:
         return _drive(graph.call("GET", f"/sites/{site_id}/drive").body)
     drives = [_drive(drive) for drive in _pages(graph, f"/sites/{site_id}/drives")]
-    for drive in drives:
-        if library.casefold() in {drive.name.casefold(), _url_name(drive).casefold()}:
-            return drive
+    for name_of in (lambda drive: drive.name, _url_name):
+        for drive in drives:
+            if name_of(drive).casefold() == library.casefold():
+                return drive
     there = ", ".join(f'"{drive.name}" (URL name "{_url_name(drive)}")' for drive in drives) or "none"
     raise PermanentError(f'The site has no library "{library}". Set DOCUMENT_LIBRARY to one of those it has: {there}.')
 

@@ -260,6 +260,8 @@ class Mirror:
             self._journal.begin_removal(job, entry.path, is_folder=False)
             were_there[entry.item_id] = self._library.delete(entry.item_id)
         path = entry.path if entry is not None else self._path(job)
+        if not were_there:
+            return _gone(Action.ABSENT, path, reason="The mirror has written nothing for it.")
         return _gone(Action.DELETED if any(were_there.values()) else Action.ABSENT, path)
 
     def _path(self, job: Job) -> str:
@@ -320,8 +322,8 @@ class Mirror:
         item = self._library.get(entry.item_id)
         if item is None:
             return _gone(Action.ABSENT, entry.path)
-        if item.child_count > 0:
-            return _gone(Action.FOLDER_KEPT, entry.path, reason="Files that the mirror did not write are in it.")
+        if item.child_count != 0:
+            return _gone(Action.FOLDER_KEPT, entry.path, reason="Something that the mirror did not write is in it.")
         self._library.delete(item.id, etag=item.etag)
         return _gone(Action.FOLDER_REMOVED, entry.path)
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from unicodedata import normalize
 
-from .errors import ConfigError, NameRefusedError
+from sharepoint_proxy.errors import ConfigError, NameRefusedError
 
 MAX_PATH_CHARACTERS = 400
 """The longest server-relative path, counted by `path_length`; site and library are part of it, and the caller adds them."""

@@ -68,7 +68,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriveItem:
-    """What Graph says of a file or folder of the library; `size` in bytes, None when the answer does not say.
+    """What Graph says of a file or folder of the library; `size` in bytes; size and child count are None when the answer does not say.
 
     `application_id` is that of the application that changed it last: "" for a person, None when the answer does not say.
     """
@@ -79,7 +79,7 @@ class DriveItem:
     etag: str
     quickxor: str | None = None
     is_folder: bool = False
-    child_count: int = 0
+    child_count: int | None = None
     application_id: str | None = None
 
     @classmethod
@@ -95,7 +95,7 @@ class DriveItem:
             etag=str(body.get("eTag", "")),
             quickxor=(file.get("hashes") or {}).get("quickXorHash"),
             is_folder="folder" in body,
-            child_count=int((body.get("folder") or {}).get("childCount") or 0),
+            child_count=(body.get("folder") or {}).get("childCount"),
             application_id=_application_id(body.get("lastModifiedBy")),
         )
 

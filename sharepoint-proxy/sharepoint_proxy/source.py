@@ -21,9 +21,11 @@ PIECE_BYTES = 128 * 1024
 _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 60.0
 _BUCKET_RETRY_SECONDS = 60.0
+_TROUBLE_RETRY_SECONDS = 20.0
 _ABSENT_CODES = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"})
 _CHANGED_CODES = frozenset({"PreconditionFailed", "InvalidRange", *_ABSENT_CODES})
-_DENIED_CODES = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
+_DENIED = "AccessDenied"
+_DENIED_CODES = frozenset({_DENIED, "InvalidAccessKeyId", "SignatureDoesNotMatch"})
 
 
 class Source:
@@ -54,12 +56,16 @@ class Source:
             try:
                 return _stored(self._client.stat_object(bucket, key), bucket, key)
             except S3Error as error:
-                if error.code not in _ABSENT_CODES:
+                if error.code not in _ABSENT_CODES and error.code != _DENIED:
                     raise
-            # A HEAD has no body to say whether the key or the whole bucket is missing.
+                is_denied = error.code == _DENIED
+            # A HEAD has no body to say whether it is about this key or about all of them.
             if not self._client.bucket_exists(bucket):
-                raise TransientError(
-                    f"The bucket {bucket} does not exist in MinIO: nothing of it is taken for deleted."
+                sentence = f"The bucket {bucket} does not exist in MinIO: nothing of it is taken for deleted."
+                raise OutageError(sentence, subject=Subject.MINIO, retry_after=_BUCKET_RETRY_SECONDS)
+            if is_denied:
+                raise PermanentError(
+                    f"MinIO refuses to let {bucket}/{key} be read: check the policy of the access key."
                 )
             return None
 
@@ -137,21 +143,32 @@ def _translated(bucket: str, key: str) -> Iterator[None]:
     except urllib3.exceptions.HTTPError as error:
         raise TransientError(f"MinIO broke off for {name} ({type(error).__name__}).") from error
     except ValueError as error:
-        raise PermanentError(f"MinIO's SDK refuses the key {name}: {error}.") from error
+        if {".", ".."} & set(key.split("/")):
+            raise PermanentError(f"MinIO's SDK refuses the key {name}: {error}.") from error
+        raise TransientError(f"MinIO's answer for {name} cannot be read.") from error
 
 
 def _from_s3_error(error: S3Error, name: str) -> Exception:
     if error.code in _CHANGED_CODES:
         return SourceChangedError(f"The object {name} changed while it was read.")
     if error.code in _DENIED_CODES:
-        return TransientError(
-            f"MinIO refuses to let {name} be read ({error.code}): check the access key and its policy."
-        )
+        sentence = f"MinIO refuses to let {name} be read ({error.code}): check the access key and its policy."
+        return OutageError(sentence, subject=Subject.MINIO)
+    if error.response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _in_trouble(error.code, name)
     return TransientError(f"MinIO answered {error.code} for {name}.")
+
+
+def _in_trouble(answer: object, name: str) -> OutageError:
+    """MinIO itself is in trouble, while it starts for one: no key is given up for that, and none waits for another."""
+    sentence = f"MinIO answered {answer} for {name}."
+    return OutageError(sentence, subject=Subject.MINIO, retry_after=_TROUBLE_RETRY_SECONDS)
 
 
 def _from_status(status: int, name: str) -> Exception:
     """A HEAD has no body, so only its status tells."""
     if status == HTTPStatus.PRECONDITION_FAILED:
         return SourceChangedError(f"The object {name} changed while it was read.")
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _in_trouble(status, name)
     return TransientError(f"MinIO answered {status} for {name}.")

@@ -62,7 +62,7 @@ def create_app(intake: Intake) -> Flask:
     # One byte more than is allowed: werkzeug cuts a chunked body at its limit without a word, and the length then tells.
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1
     webhook = Webhook(intake)
-    app.add_url_rule("/s3event", view_func=webhook.receive, methods=["POST"])
+    app.add_url_rule("/s3event", view_func=webhook.receive, methods=["POST"], provide_automatic_options=False)
     app.add_url_rule("/health", view_func=_health)
     app.add_url_rule("/ready", view_func=lambda: _ready(intake.not_ready()))
     app.register_error_handler(JournalError, _journal_failed)

@@ -3,10 +3,11 @@
 import fcntl
 import logging
 import os
+import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -71,9 +72,21 @@ def configure(variables: Mapping[str, str]) -> Configuration:
             settings.cert_path, settings.key_path, passphrase=settings.key_passphrase, now=datetime.now(UTC)
         ),
     )
+    problems.extend(_ca_bundle_problems(variables))
     if problems or routing is None or credential is None:
         raise ConfigError(list(dict.fromkeys(problems)))
     return Configuration(settings=settings, routing=routing, credential=credential, warnings=reading.warnings)
+
+
+def _ca_bundle_problems(variables: Mapping[str, str]) -> Iterator[str]:
+    """What is wrong with the file of certificates to trust, which the libraries below would only tell at the first request."""
+    bundle = variables.get("REQUESTS_CA_BUNDLE", "")
+    if not bundle or Path(bundle).is_dir():
+        return
+    try:
+        ssl.create_default_context(cafile=bundle)
+    except (OSError, ssl.SSLError) as error:
+        yield f"REQUESTS_CA_BUNDLE {bundle} holds no certificates that can be read ({error.strerror or error})."
 
 
 def configure_or_exit(variables: Mapping[str, str]) -> Configuration:
@@ -110,9 +123,7 @@ def hold_data_dir_or_exit(data_dir: Path) -> IO[str]:
             ConfigError([f"Another sharepoint-proxy is using DATA_DIR {data_dir}: stop it, or name another folder."])
         )
     except OSError as error:
-        advice = (
-            f"DATA_DIR {data_dir} cannot be written by uid {os.getuid()} ({error.strerror}): change its owner or mode."
-        )
+        advice = f"DATA_DIR {data_dir} cannot be written by uid {os.getuid()} ({error.strerror}): it must be a folder that this user may write."
         _refuse_start(ConfigError([advice]))
     return lock
 
@@ -122,7 +133,10 @@ def prepare_journal_or_exit(settings: Settings) -> None:
     try:
         made, damaged = database.open_or_replace(_journal_path(settings), schema=tables.SCHEMA, now=datetime.now(UTC))
         if damaged is not None:
-            reason = f"The journal was damaged. It is kept as {damaged}; a new one begins, and the library has to be compared."
+            reason = (
+                f"The journal was damaged. It is kept as {damaged}, and a new one begins. What it had still to do is lost:"
+                " compare the library with MinIO (rclone check), and announce what differs by POST /s3event."
+            )
             _journal_in(made, settings).schedule_reconcile(reason)
             _log.error("journal_damaged", extra={"reason": reason})
         made.close()
@@ -294,7 +308,13 @@ class Service:
         )
         self._not_ready = []
         counts = self._journal.counts()
-        facts = {"drive_id": drive.id, "library": drive.name, "path": drive.url_path}
+        certificate_sha256 = self._configuration.credential.thumbprint_sha256
+        facts = {
+            "drive_id": drive.id,
+            "library": drive.name,
+            "path": drive.url_path,
+            "certificate_sha256": certificate_sha256,
+        }
         _log.info("startup", extra={**facts, "waiting": counts.waiting, "parked": counts.parked})
         self._workers.start()
 

@@ -90,6 +90,8 @@ class Workers:
         self._max_attempts = max_attempts
         self._alarms = alarms
         self._outages = 0
+        self._holding: set[Subject] = set()
+        self._probes = 0
         self._held_until = 0.0
         self._changed = threading.Condition()
         self._look = True
@@ -120,11 +122,6 @@ class Workers:
             self._dispatcher.join()
         self._threads.shutdown()
 
-    @property
-    def is_running(self) -> bool:
-        """True while keys are taken from the journal."""
-        return self._dispatcher.is_alive()
-
     def _dispatch(self) -> None:
         while self._wait_for_work():
             try:
@@ -140,7 +137,7 @@ class Workers:
                 if self._stopping:
                     return False
                 self._look = False
-                places, large_places = self._open_places()
+            places, large_places = self._open_places()
             due = self._seconds_until_due(large_places) if places else _CROWDED_SECONDS
             pause = max(self._throttle.paused_seconds(), self._held_until - time.monotonic())
             if max(due, pause) <= 0:
@@ -151,11 +148,15 @@ class Workers:
 
     def _open_places(self) -> tuple[int, int]:
         """How many keys may be taken now, and how many of them may need an upload session."""
-        busy = self._places - self._free_places
-        # After an outage one key tries for all.
-        limit = 1 if self._outages else min(self._places, self._throttle.limit())
-        places = max(0, limit - busy)
-        return places, min(places, self._free_large_places)
+        with self._changed:
+            busy = self._places - self._free_places
+            places = max(0, min(self._places, self._throttle.limit()) - busy)
+            large_places = min(places, self._free_large_places)
+            if not self._holding:
+                return places, large_places
+            places = 0 if self._probes else min(places, 1)
+        # After an outage one key tries for all: a small one if there is one, as a large one may take hours.
+        return places, 0 if self._seconds_until_due(0) <= 0 else min(places, large_places)
 
     def _seconds_until_due(self, large_places: int) -> float:
         try:
@@ -165,30 +166,38 @@ class Workers:
         return _IDLE_SECONDS if due is None else min(due, _IDLE_SECONDS)
 
     def _hand_out(self) -> None:
-        with self._changed:
-            places, large_places = self._open_places()
+        places, large_places = self._open_places()
         for job in self._journal.claim(places=places, large_places=large_places):
             with self._changed:
+                is_probe = bool(self._holding)
                 self._free_places -= 1
                 self._free_large_places -= job.large
-            self._threads.submit(self._run, job)
+                self._probes += is_probe
+            self._threads.submit(self._run, job, is_probe=is_probe)
 
-    def _run(self, job: Job) -> None:
-        began = time.monotonic()
+    def _run(self, job: Job, *, is_probe: bool = False) -> None:
         try:
-            outcome = self._judged(job)
-            self._settle(job, outcome)
-            self._go_on(outcome)
-            self._publish(job, outcome)
-            # A key that only changes its queue has no outcome yet.
-            if outcome.large is None:
-                _report(job, outcome, time.monotonic() - began)
+            self._work(job)
+        except Exception:  # noqa: BLE001 - whatever it is, the place must be given back
+            # Nobody reads what a thread of the pool raises.
+            _log.exception("defect", extra={"bucket": job.bucket, "key": job.key})
         finally:
             with self._changed:
                 self._free_places += 1
                 self._free_large_places += job.large
+                self._probes -= is_probe
                 self._look = True
                 self._changed.notify_all()
+
+    def _work(self, job: Job) -> None:
+        began = time.monotonic()
+        outcome = self._judged(job)
+        self._settle(job, outcome)
+        self._go_on(outcome)
+        self._publish(job, outcome)
+        # A key that only changes its queue has no outcome yet.
+        if outcome.large is None:
+            _report(job, outcome, time.monotonic() - began)
 
     def _judged(self, job: Job) -> Outcome:
         """What came of one try: errors become outcomes here and nowhere else."""
@@ -229,6 +238,7 @@ class Workers:
         with self._changed:
             now = time.monotonic()
             if subject is not Subject.QUOTA and now >= self._held_until:
+                self._holding.add(subject)
                 self._outages += 1
                 self._held_until = now + min(backoff.delay(self._outages), _LONGEST_HOLD_SECONDS)
             return max(0.0, self._held_until - now)
@@ -237,13 +247,16 @@ class Workers:
         """What was just done shows what works."""
         if outcome.state is not State.SETTLED:
             return
-        self._alarms.end(Subject.MINIO)
+        works = {Subject.MINIO}
         if outcome.action in _SHOWS_THAT_GRAPH_WORKS:
-            self._alarms.end(Subject.GRAPH, Subject.TOKEN, Subject.LIBRARY)
-            with self._changed:
-                self._outages, self._held_until = 0, 0.0
+            works |= {Subject.GRAPH, Subject.TOKEN, Subject.LIBRARY}
         if outcome.action is Action.UPLOADED:
-            self._alarms.end(Subject.QUOTA)
+            works.add(Subject.QUOTA)
+        self._alarms.end(*works)
+        with self._changed:
+            self._holding -= works
+            if not self._holding:
+                self._outages, self._held_until = 0, 0.0
 
     def _postponed(self, job: Job, error: TransientError) -> Outcome:
         attempt = job.attempts + 1
@@ -255,7 +268,9 @@ class Workers:
         )
         if not error.counts_as_attempt:
             return replace(waiting, delay=error.retry_after or _SOON_SECONDS)
-        if attempt >= self._max_attempts * (_LOCKED_PATIENCE if isinstance(error, LockedError) else 1):
+        if error.gives_up and attempt >= self._max_attempts * (
+            _LOCKED_PATIENCE if isinstance(error, LockedError) else 1
+        ):
             return replace(waiting, state=State.PARKED, reason=f"{error} Given up after {attempt} tries.")
         return replace(waiting, delay=max(error.retry_after or 0.0, backoff.delay(attempt)))
 

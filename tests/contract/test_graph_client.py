@@ -16,6 +16,7 @@ from contract.service_graph import FRAGMENT_BYTES, MODIFIED, ServiceGraph, conte
 from sharepoint_proxy.backoff import PAUSE_WITHOUT_ADVICE_SECONDS
 from sharepoint_proxy.errors import (
     AccessError,
+    GatewayError,
     LockedError,
     OutageError,
     PermanentError,
@@ -90,9 +91,9 @@ def test_it_returns_the_statuses_that_the_caller_asks_for(service: ServiceGraph)
         (423, LockedError),
         (429, ThrottledError),
         (500, TransientError),
-        (502, TransientError),
-        (503, TransientError),
-        (504, TransientError),
+        (502, GatewayError),
+        (503, GatewayError),
+        (504, GatewayError),
         (507, OutageError),
     ],
 )
@@ -109,7 +110,7 @@ def test_each_status_becomes_an_error_that_says_so(service: ServiceGraph, status
 @pytest.mark.parametrize("body", [FaultBody.HTML, FaultBody.TEXT, FaultBody.NULL, FaultBody.EMPTY])
 def test_it_needs_no_json_to_understand_a_refusal(service: ServiceGraph, body: FaultBody) -> None:
     """Front ends answer with HTML, text or nothing where Graph itself sends JSON (OneDrive/onedrive-api-docs#757)."""
-    for status, kind in [(400, PermanentError), (404, AccessError), (423, LockedError), (503, TransientError)]:
+    for status, kind in [(400, PermanentError), (404, AccessError), (423, LockedError), (503, GatewayError)]:
         service.simulator.add_fault(Fault(PUT, AnswerWith(status, body)))
         error = failure(lambda: service.put("a.txt", b"x"))
         assert type(error) is kind

@@ -1,11 +1,13 @@
 """What tests of faults share: one stage for a whole module, and questions about one key amid others."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from simulator.calls import Call, CallKind
-from simulator.faults import AnswerWith, Fault, FaultBody, Match
+from simulator.faults import AnswerWith, CutPoint, Fault, FaultBody, Match
 from simulator.stage import BUCKET, Stage
 
 MIB = 1024 * 1024
@@ -33,6 +35,18 @@ def calm(stage: Stage) -> None:
     stage.minio.heal()
     stage.settle()
     stage.graph.clear_calls()
+
+
+def restart(stage: Stage) -> None:
+    """Stop the service and start it again; returns when it is ready to mirror."""
+
+    def starts() -> int:
+        return sum(line["event"] == "startup" for line in stage.service.log())
+
+    seen = starts()
+    stage.service.stop()
+    stage.service.start(wait=False)
+    stage.service.wait_for_line(lambda _: starts() > seen)
 
 
 def nudge(stage: Stage, *keys: str, bucket: str = BUCKET) -> None:
@@ -63,6 +77,24 @@ def wait_until_postponed(stage: Stage, key: str, *, attempt: int = 1) -> str:
     return str(line["reason"])
 
 
+def wait_for_outage(stage: Stage, keys: Sequence[str]) -> str:
+    """What /ready complains of once one of KEYS, which nothing was known of before, met an outage; "" if one was parked instead."""
+
+    def met(line: dict[str, Any]) -> bool:
+        is_ours = line.get("key") in keys and line["event"] in {"postponed", "parked"}
+        return is_ours and (line["event"] == "parked" or bool(why_not_ready(stage)))
+
+    stage.service.wait_for_line(met)
+    return why_not_ready(stage)
+
+
+def tries_counted(stage: Stage, key: str) -> int:
+    """How many tries of KEY, which waits, count towards MAX_ATTEMPTS."""
+    path = stage.service.data_dir / "journal.db"
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as journal:
+        return int(journal.execute("SELECT attempts FROM changes WHERE key = ?", (key,)).fetchone()[0])
+
+
 def wait_until_parked(stage: Stage, key: str, *, saying: str = "") -> str:
     """Why KEY was parked, once it is, for a reason that holds SAYING."""
     line = stage.service.wait_for_line(
@@ -74,6 +106,16 @@ def wait_until_parked(stage: Stage, key: str, *, saying: str = "") -> str:
 def wait_until_settled(stage: Stage, key: str) -> None:
     """Return once KEY was settled for the first time."""
     stage.service.wait_for_line(lambda line: line["event"] == "settled" and line["key"] == key)
+
+
+def fault_name(value: object) -> str:
+    """A short name for a fault, fit for a test's name and for a key."""
+    if not isinstance(value, AnswerWith):
+        at = getattr(value, "at", None)
+        return f"{type(value).__name__}-{at.value}" if isinstance(at, CutPoint) else type(value).__name__
+    advice = [f"{name}-{text}" for name, text in value.headers.items() if "/" not in text]
+    when = "after" if value.after_effect else ""
+    return "-".join(part for part in (str(value.status), value.code or "", value.body.value, *advice, when) if part)
 
 
 def state_of(stage: Stage, key: str) -> str:

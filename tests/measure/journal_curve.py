@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +19,7 @@ from sharepoint_proxy.records import Action, Job, LedgerEntry, Outcome, State, U
 T = TypeVar("T")
 
 _BUCKET = "lycee"
-_BATCH = 1000
+_BATCH = 20_000
 _WORKERS = 16
 _JOBS = 1600
 _LOOKS = 200
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str]) -> None:
         database = Database(path, schema=tables.SCHEMA)
         journal = Journal(database, place_of=paths.comparison_key, delete_grace_seconds=2.0)
         curve = _Curve(database, journal, path)
-        table(_HEADINGS, [curve.measure(rows) for rows in sorted(chosen.rows)])
+        table(_HEADINGS, (curve.measure(rows) for rows in sorted(chosen.rows)))
         database.close()
     say("next due: one look at when a key is due; counts: rows by state; check: the whole file, as before each start")
     say(machine())
@@ -93,23 +94,22 @@ class _Curve:
 
     def _fill(self, rows: int) -> None:
         while (missing := rows - self._journal.counts().waiting) > 0:
-            for _ in range(0, missing, _BATCH):
-                self._journal.mark([self._next_event() for _ in range(min(_BATCH, missing))])
-        while self._known < rows:
-            self._database.write(self._enter_batch)
+            self._journal.mark([self._next_event() for _ in range(min(_BATCH, missing))])
+        while (missing := rows - self._known) > 0:
+            self._database.write(partial(self._enter, count=min(_BATCH, missing)))
 
     def _next_event(self) -> ObjectEvent:
         self._marked += 1
         key = f"bts-sio/promotion-{self._marked % 997}/sujet-{self._marked}.pdf"
         return ObjectEvent(bucket=_BUCKET, key=key, name="s3:ObjectCreated:Put", kind=Kind.CREATED, size=48_213)
 
-    def _enter_batch(self, cursor: Cursor) -> None:
-        """Keys that were mirrored earlier and do not wait."""
-        numbers = range(self._known, self._known + _BATCH)
+    def _enter(self, cursor: Cursor, *, count: int) -> None:
+        """COUNT keys more that were mirrored earlier and do not wait."""
+        numbers = range(self._known, self._known + count)
         names = [f"administration/{number % 997}/acte-{number}.pdf" for number in numbers]
         values = [(_BUCKET, name, name, name, f"item-{name}", 48_213, "etag", "hash", 0, 0, 0.0) for name in names]
         cursor.executemany(tables.PUT_ENTRY, values)
-        self._known += len(values)
+        self._known += count
 
     def _mark_one(self, _: int) -> None:
         self._journal.mark([self._next_event()])

@@ -3,7 +3,9 @@
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+_NARROWEST = 9
 
 
 def machine() -> str:
@@ -18,13 +20,17 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print ROWS under HEADINGS."""
-    texts = [[str(cell) for cell in row] for row in (headings, *rows)]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in texts]
-    rule = "| " + " | ".join("-" * width for width in widths) + " |"
-    say("\n".join([lines[0], rule, *lines[1:]]))
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print ROWS under HEADINGS, each as it comes."""
+    widths = [max(len(heading), _NARROWEST) for heading in headings]
+    say(_line(headings, widths))
+    say(_line(["-" * width for width in widths], widths))
+    for row in rows:
+        say(_line(row, widths))
+
+
+def _line(cells: Sequence[object], widths: Sequence[int]) -> str:
+    return f"| {' | '.join(str(cell).rjust(width) for cell, width in zip(cells, widths, strict=True))} |"
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -1,6 +1,7 @@
 """`scripts/soak --minutes N --seed S`: the way in, with its signals and exit codes."""
 
 import argparse
+import logging
 import secrets
 import signal
 import sys
@@ -62,6 +63,8 @@ def _perform(*, minutes: float, seed: int, log: Path | None) -> int:
     from soak.course import Soak  # noqa: PLC0415 - see above
     from soak.summary import summary  # noqa: PLC0415 - see above
 
+    # MinIO's stand-in would tell of each connection on which a killed service hung up.
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     repeat = f"scripts/soak --minutes {minutes:g} --seed {seed}"
     _say(repeat)
     with tempfile.TemporaryDirectory(prefix="sharepoint-proxy-soak-") as scratch:

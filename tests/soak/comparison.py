@@ -12,6 +12,9 @@ from simulator.graph_server import GraphSimulator
 from simulator.items import StoredItem
 from soak import keys
 
+EMPTY_FOLDERS_EXCUSE = True
+"""A file may stay parked because the folder that an upload below it once made is still there, although empty by now."""
+
 Name = tuple[str, str]
 """A bucket and a key."""
 
@@ -126,7 +129,7 @@ class Comparison:
             yield Difference(f"{'/'.join(name)} still waits: {row.reason or 'its turn has not come'}", name)
         elif name not in self._wanted:
             yield Difference(f"{'/'.join(name)} is parked, and MinIO does not hold it: {row.reason}", name)
-        elif not self._is_blocked(name) and not self._is_below_left_folder(name):
+        elif not self._is_blocked(name) and not self._is_kept_out_by_folder(name):
             yield Difference(f"{'/'.join(name)} is parked without need: {row.reason}", name)
 
     def _is_blocked(self, name: Name) -> bool:
@@ -140,10 +143,12 @@ class Comparison:
             for other, is_folder in others
         )
 
-    def _is_below_left_folder(self, name: Name) -> bool:
-        """True if a folder has the place of the file: those that an upload made stay when they are empty again."""
-        item = self._graph.item(self._wanted[name])
-        return item is not None and item.is_folder and not keys.is_marker(name[1])
+    def _is_kept_out_by_folder(self, name: Name) -> bool:
+        """True if a folder has the place of the file."""
+        folder = self._graph.item(self._wanted[name])
+        if keys.is_marker(name[1]) or folder is None or not folder.is_folder:
+            return False
+        return EMPTY_FOLDERS_EXCUSE or any(path.startswith(f"{folder.path}/") for path in self._tree)
 
 
 def _owner(path: str) -> Name | None:

@@ -13,7 +13,7 @@ S = TypeVar("S", bound=str)
 _MIB = 1024 * 1024
 _SHOWN_DIFFERENCES = 20
 _SHOWN_LINES = 12
-_SHOWN_PARKED = 5
+_SHOWN = 5
 
 
 def summary(report: Report) -> Iterator[str]:
@@ -40,17 +40,18 @@ def _uploads(report: Report) -> Iterator[str]:
     yield f"calls at Graph: {tally.calls:,}"
     yield (
         f"uploads: {tally.uploads:,}; {tally.bytes_received / _MIB:,.1f} MiB received, {tally.bytes_needed / _MIB:,.1f} MiB "
-        f"needed (ratio {share:.3f}, with all that faults and kills broke off)"
+        f"needed (ratio {share:.3f}), {tally.bytes_wasted / _MIB:,.1f} MiB in calls that failed"
     )
     yield f"needless uploads (a file was given the very bytes that it held): {len(tally.repeated):,}"
-    yield from (f"  {line}" for line in tally.repeated[:_SHOWN_PARKED])
+    yield from (f"  {line}" for line in tally.repeated[:_SHOWN])
 
 
 def _in_the_end(report: Report) -> Iterator[str]:
     yield f"keys told of once more: {report.nudged:,}; upload sessions left open: {report.sessions_left}"
     yield f"parked with a true reason, or without one (see below): {len(report.parked):,}"
-    yield from (f"  {row.bucket}/{row.key}: {row.reason}" for row in report.parked[:_SHOWN_PARKED])
+    yield from (f"  {row.bucket}/{row.key}: {row.reason}" for row in report.parked[:_SHOWN])
     yield f"empty folders left by uploads: {len(report.empty_folders):,}"
+    yield from (f"  {path}" for path in report.empty_folders[:_SHOWN])
     yield f"files compared byte for byte: {report.files:,}"
 
 

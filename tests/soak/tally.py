@@ -7,13 +7,15 @@ from simulator.calls import Call, CallKind
 from simulator.items import StoredItem
 
 _UPLOADS = frozenset({CallKind.PUT_CONTENT, CallKind.FRAGMENT})
+_SUCCESS = range(200, 300)
 
 
 @dataclass(slots=True)
 class Tally:
     """Is told each call at Graph; ITEM gives the item at a path. Sizes are in bytes.
 
-    An upload is a new content of a file. One that gives a file the very content that it held is `repeated`.
+    An upload is a new content of a file; the bytes of all of them were `needed`, but for one that gives a file the very content
+    that it held, which is `repeated`. The bytes of calls that failed, for whatever reason, were `wasted`.
     """
 
     item: Callable[[str], StoredItem | None]
@@ -21,6 +23,7 @@ class Tally:
     uploads: int = 0
     bytes_received: int = 0
     bytes_needed: int = 0
+    bytes_wasted: int = 0
     repeated: list[str] = field(default_factory=list)
     _held: dict[str, tuple[str, str | None]] = field(default_factory=dict)
 
@@ -30,6 +33,7 @@ class Tally:
         if call.kind not in _UPLOADS:
             return
         self.bytes_received += call.bytes_received
+        self.bytes_wasted += 0 if call.status in _SUCCESS else call.bytes_received
         item = self.item(call.item_path)
         if item is None or item.is_folder:
             return

@@ -237,13 +237,9 @@ class _User:
             self._delete(name)
 
     def _tag(self) -> None:
-        name = self._some_held()
-        if self._random.random() < 0.5:
-            self._client.delete_object_tags(*name)
-            return
         tags = Tags.new_object_tags()
-        tags["state"] = "final"
-        self._client.set_object_tags(*name, tags)
+        tags["state"] = self._random.choice(("draft", "final"))
+        self._client.set_object_tags(*self._some_held(), tags)
 
     def _set_metadata(self) -> None:
         bucket, key = self._some_held()

@@ -130,12 +130,15 @@ def test_an_office_file_whose_answer_was_lost_goes_with_its_object(world: World)
     assert_agreement(world)
 
 
-def test_a_file_whose_answer_was_lost_goes_with_its_object_even_after_another_version_failed(world: World) -> None:
+@pytest.mark.parametrize("fault", [Fault.FAILED, Fault.LOCKED])
+def test_a_file_whose_answer_was_lost_goes_with_its_object_even_after_another_version_failed(
+    world: World, fault: Fault
+) -> None:
     world.put("a", b"one")
     world.wire.faults.extend([Fault.ANSWER_LOST])
     world.look()
     world.put("a", b"longer")
-    world.wire.faults.extend([GOOD, Fault.FAILED])
+    world.wire.faults.extend([GOOD, fault])
     world.look()
     world.remove("a")
 
@@ -185,6 +188,27 @@ def test_a_removed_object_whose_name_is_refused_is_parked_no_more(world: World) 
     world.look()
 
     assert world.journal.counts().parked == 0
+
+
+def test_a_folder_that_the_mirror_made_goes_with_its_key(world: World) -> None:
+    world.put("d/", b"")
+    world.put("d/x", b"one")
+    world.look()
+    world.remove("d/x")
+    world.remove("d/")
+
+    assert_agreement(world)
+    assert not world.library.is_folder("d")
+
+
+def test_a_folder_that_was_there_before_stays(world: World) -> None:
+    world.library.make_folder("d")
+    world.put("d/", b"")
+    world.look()
+    world.remove("d/")
+
+    assert_agreement(world)
+    assert world.library.is_folder("d")
 
 
 def test_a_folder_put_again_after_the_answer_to_its_removal_was_lost_is_made_again(world: World) -> None:

@@ -180,7 +180,10 @@ def test_the_key_of_a_shared_link_and_endless_values_are_not_shown_in_full() -> 
         ({"ROUTES_FILE": "/certs/routes.toml"}, "ROUTES_FILE is set but this version does not use it yet."),
         ({"METADATA_COLUMNS": "auteur=Auteur"}, "METADATA_COLUMNS is set but this version does not use it yet."),
         ({"BANDWIDTH_LIMIT_MBIT": "20"}, "BANDWIDTH_LIMIT_MBIT is set but this version does not use it yet."),
-        ({"BANDWIDTH_SCHEDULE": "07:30-18:00=20,*=0"}, "BANDWIDTH_SCHEDULE is set but this version does not use it yet."),
+        (
+            {"BANDWIDTH_SCHEDULE": "07:30-18:00=20,*=0"},
+            "BANDWIDTH_SCHEDULE is set but this version does not use it yet.",
+        ),
         ({"ADMIN_PASSWORD": "geheim"}, "ADMIN_PASSWORD is set but this version does not use it yet."),
     ],
 )

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from unit.workers import MAX_ATTEMPTS, PATIENCE_SECONDS, CalmThrottle, FakeJournal, Stage, job, running
 
+from sharepoint_proxy.backoff import LONGEST_SECONDS
 from sharepoint_proxy.errors import (
-    BusyError,
+    GatewayError,
     JournalError,
     LockedError,
     NameRefusedError,
@@ -134,7 +135,6 @@ def test_what_cannot_help_is_parked(error: Exception, expected: Outcome) -> None
     [
         (ThrottledError("Slow down.", retry_after=7), 7),
         (ThrottledError("Slow down."), 0.5),
-        (BusyError("In use."), 0.5),
         (StoppingError("Stopping."), 0.5),
         (SourceChangedError("Changed."), 0.5),
         (JournalError("The disk is full."), 1),
@@ -166,6 +166,13 @@ def test_after_so_many_attempts_a_key_is_parked() -> None:
     assert (last.state, last.status) == (State.PARKED, 503)
     assert last.reason == f"Nobody answers. Given up after {MAX_ATTEMPTS} tries."
     assert outcome_of(TransientError("Nobody answers."), attempts=MAX_ATTEMPTS - 2).state is State.WAITING
+
+
+def test_a_front_end_in_trouble_is_tried_ever_more_slowly_and_never_given_up() -> None:
+    outcome = outcome_of(GatewayError("Bad gateway.", status=502), attempts=100 * MAX_ATTEMPTS)
+
+    assert (outcome.state, outcome.counts_as_attempt) == (State.WAITING, True)
+    assert outcome.delay >= LONGEST_SECONDS / 2
 
 
 def test_a_file_that_is_open_in_office_is_tried_three_times_as_often() -> None:
@@ -274,7 +281,7 @@ def test_a_stop_waits_until_what_is_under_way_is_settled() -> None:
             stopping.result(PATIENCE_SECONDS)
 
     assert [one.key for one, _ in world.journal.settled] == ["a"]
-    assert not world.workers.is_running
+    assert world.journal.claims == 1
 
 
 def test_a_stop_does_not_wait_for_a_disk_that_refuses() -> None:
