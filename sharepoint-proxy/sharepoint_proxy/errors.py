@@ -23,6 +23,7 @@ The texts reach logs, answers and pages: they never hold a token, a secret or an
 
 from collections.abc import Sequence
 from enum import StrEnum
+from http import HTTPStatus
 
 
 class ProxyError(Exception):
@@ -137,3 +138,10 @@ class SourceChangedError(TransientError):
     """The object was replaced or removed while it was read."""
 
     counts_as_attempt = False
+
+
+def is_silence(error: TransientError) -> bool:
+    """True for no answer at all, or one that a front end gives for everything: that need not be about the key."""
+    if isinstance(error, GatewayError):
+        return True
+    return type(error) is TransientError and (error.status is None or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -40,7 +40,10 @@ _SLOWEST_BYTES_PER_SECOND = 100_000
 
 _ANSWER_PIECE_BYTES = 64 * 1024
 _NO_CONNECTION = frozenset(
-    {"ConnectTimeoutError", "NameResolutionError", "NewConnectionError", "ProxyError", "SSLCertVerificationError"}
+    {
+        *("ConnectTimeoutError", "NameResolutionError", "NewConnectionError", "ProxyError"),
+        *("SSLCertVerificationError", "SSLError"),
+    }
 )
 """The kinds of failure, of urllib3 and ssl, after which nothing was sent at all."""
 _MESSAGE_CHARACTERS = 300

@@ -15,6 +15,7 @@ from sharepoint_proxy.errors import (
     PermanentError,
     Subject,
     TransientError,
+    is_silence,
 )
 from sharepoint_proxy.paths import MAX_PATH_CHARACTERS, path_length
 from sharepoint_proxy.records import Answer, DriveItem
@@ -93,6 +94,11 @@ class Library:
         except AccessError as error:
             sentence = f"The library {self._drive.name} is closed to this application, or gone. {error}"
             raise OutageError(sentence, subject=Subject.LIBRARY, status=error.status) from error
+        except TransientError as error:
+            if is_silence(error):
+                sentence = f"Graph does not answer for the library {self._drive.name} either. {error}"
+                raise OutageError(sentence, subject=Subject.GRAPH, status=error.status) from error
+            raise
 
     def put(self, path: str, body: Body) -> DriveItem:
         """Write a whole file in one call, which also makes the folders above it and replaces what is there."""

@@ -24,6 +24,7 @@ from sharepoint_proxy.errors import (
     Subject,
     ThrottledError,
     TransientError,
+    is_silence,
 )
 from sharepoint_proxy.events import SESSION_ABOVE_BYTES
 from sharepoint_proxy.records import Action, DriveItem, Job, LedgerEntry, Outcome, State, StoredObject, Upload
@@ -132,6 +133,11 @@ class Mirror:
             # Is it this file, or the whole library? An outage keeps all events, a file that is barred must not hold them up.
             self._library.check()
             raise
+        except TransientError as error:
+            # One failure may be chance. At a key's second: is it this key, or does nothing work?
+            if job.attempts > 0 and is_silence(error):
+                self._library.check()
+            raise
 
     def _converge(self, job: Job) -> Outcome:
         if not self._routing.is_routed(job.bucket, job.key):
@@ -203,9 +209,14 @@ class Mirror:
     ) -> DriveItem:
         if session_url is None:
             self._journal.begin(job, upload)
-        if stored.size > SESSION_ABOVE_BYTES:
-            return self._send_by_session(job, upload, stored, reader, session_url)
-        item = self._put(job, upload, reader)
+        try:
+            if stored.size > SESSION_ABOVE_BYTES:
+                return self._send_by_session(job, upload, stored, reader, session_url)
+            item = self._put(job, upload, reader)
+        except OccupiedError:
+            # Where a folder stands nothing of ours can be; the place must not seem taken by this key.
+            self._journal.withdraw(job)
+            raise
         if self._clock() - stored.modified > _DATE_MATTERS_AFTER:
             # The bytes are there; a date that cannot be set just now is no reason to send them again.
             with contextlib.suppress(TransientError, PermanentError):

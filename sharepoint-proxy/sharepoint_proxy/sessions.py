@@ -88,16 +88,20 @@ class Sessions:
             try:
                 return self._transfer(url, reader, position=self._position(url) if kept else 0)
             except _SessionLostError:
-                keep(None)
+                # Its name may stay taken until it is cancelled, and the URL is the only means to that: it is kept until then.
                 self.cancel(url)
+                keep(None)
             item = self._targets.find(path)
             if item is not None and reader.is_content_of(item):
                 return item
         raise SessionsLostError("The upload session was lost, and so was the one that replaced it.")
 
     def cancel(self, url: str) -> None:
-        """End a session that nobody goes on with: while it lives SharePoint refuses another one for its target."""
-        with contextlib.suppress(TransientError, PermanentError):
+        """End a session that nobody goes on with: while it lives SharePoint refuses another one for its target.
+
+        Raises TransientError when it may live on; a refusal that says no more than that it cannot be done is let be.
+        """
+        with contextlib.suppress(PermanentError):
             self._urls.call_upload_url("DELETE", url, accept={HTTPStatus.NO_CONTENT, *_GONE})
 
     def _transfer(self, url: str, reader: ObjectReader, *, position: int) -> DriveItem:

@@ -29,7 +29,7 @@ class Cable:
     """Passes connections on to PORT of this machine, unread; a context manager."""
 
     def __init__(self, port: int) -> None:
-        self._target = port
+        self.target = port
         self._plug = Plug.THROUGH
         self._listener = socket.create_server((_HOST, 0))
         self.port = int(self._listener.getsockname()[1])
@@ -82,7 +82,7 @@ class Cable:
                     self._pass_on(connection)
 
     def _pass_on(self, connection: socket.socket) -> None:
-        far = socket.create_connection((_HOST, self._target))
+        far = socket.create_connection((_HOST, self.target))
         self._open.add(far)
         threading.Thread(target=self._pump, args=(connection, far), daemon=True).start()
         self._pump(far, connection, drips=self._plug is Plug.DRIPS)

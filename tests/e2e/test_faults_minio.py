@@ -133,19 +133,36 @@ def test_one_object_that_may_not_be_read_is_parked_alone(stage: Stage) -> None:
     stage.settle()
 
     assert "refuses to let lycee/administration/denied.txt be read" in reason
-    assert "check the access key and its policy" in reason
+    assert "check the policy of the access key" in reason
     assert readiness == ""
     assert {versions_of(stage, path_of(name)) for name in (key, *others)} == {1}
 
 
+@pytest.mark.xfail(reason="a 5xx for one object is taken for an outage of MinIO", strict=True)
+def test_one_object_that_minio_cannot_read_is_parked_alone(stage: Stage) -> None:
+    """MinIO answers 503 for an object that too few of its disks hold."""
+    key = f"{FOLDER}/unreadable.txt"
+    stage.minio.fail_reads(ReadFault.UNAVAILABLE, count=1000, key=key)
+    stage.put(key, b"x")
+    try:
+        wait_until_postponed(stage, key)
+        assert why_not_ready(stage) == ""
+        assert "503" in wait_until_parked(stage, key)
+    finally:
+        stage.minio.heal()
+        nudge(stage, key)
+
+
 @pytest.mark.parametrize("size", [100_000, SIZE], ids=["small", "large"])
 @pytest.mark.parametrize("fault", [ReadFault.RESET, ReadFault.UNAVAILABLE], ids=lambda fault: fault.name)
-def test_a_read_that_breaks_leaves_no_short_file(stage: Stage, fault: ReadFault, size: int) -> None:
-    """Also the read that comes after the one that found the object."""
+def test_an_object_that_cannot_be_read_for_a_while_is_sent_whole(stage: Stage, fault: ReadFault, size: int) -> None:
     key = f"{FOLDER}/broken-{fault.name}-{size}.bin"
     content = os.urandom(size)
-    stage.minio.fail_reads(fault, count=2, key=key)
+    stage.minio.fail_reads(fault, count=1000, key=key)
     stage.put(key, content)
+    wait_until_postponed(stage, key)
+    stage.minio.heal()
+    nudge(stage, key)
     stage.settle()
 
     assert stage.graph.content(path_of(key)) == content
@@ -171,6 +188,20 @@ def interrupt(stage: Stage, key: str) -> None:
     stage.minio.drain()
     stage.minio.pause()
     stage.graph.add_fault(Fault(Match(CallKind.FRAGMENT, key), CutConnection(CutPoint.HALF_BODY)))
+
+
+def test_a_read_that_breaks_in_the_middle_goes_on_there(stage: Stage) -> None:
+    key = f"{FOLDER}/middle.bin"
+    interrupt(stage, key)
+    stage.minio.fail_reads(ReadFault.RESET, key=key)
+    stage.graph.bandwidth = None
+    stage.service.wait_until_idle()
+
+    with stage.minio.client().get_object("lycee", key) as answer:
+        assert stage.graph.content(path_of(key)) == answer.read()
+    assert statuses(stage, path_of(key), CallKind.SESSION_CREATE) == [200]
+    assert versions_of(stage, path_of(key)) == 1
+    stage.minio.resume()
 
 
 def test_an_object_replaced_while_it_is_read_is_sent_anew(stage: Stage) -> None:

@@ -29,6 +29,7 @@ _HEADINGS = (
     "p99",
     "slowest",
     "/health p99",
+    "slowest",
     "RSS MiB",
     "rows - 2xx",
 )
@@ -38,8 +39,10 @@ def main(arguments: Sequence[str]) -> None:
     """Measure as ARGUMENTS say, and print."""
     chosen = _parser().parse_args(arguments)
     say(machine())
-    rows = [_measure(rate, senders=chosen.senders, seconds=chosen.seconds) for rate in (chosen.rate, None)]
-    table(_HEADINGS, rows)
+    table(
+        _HEADINGS,
+        (_measure(rate, senders=chosen.senders, seconds=chosen.seconds) for rate in (chosen.rate, None)),
+    )
     say(machine())
 
 
@@ -101,6 +104,7 @@ def _under_load(service: ServiceProcess, rate: float | None, *, senders: int, se
         len(answers) - taken,
         *(milliseconds(value) for value in (percentile(times, 50), percentile(times, 99), max(times))),
         milliseconds(percentile(health.seconds, 99)),
+        milliseconds(max(health.seconds)),
         memory,
         _rows(service.data_dir) - taken,
     )

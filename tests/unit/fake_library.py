@@ -15,6 +15,7 @@ from sharepoint_proxy.content import Stretch
 from sharepoint_proxy.errors import (
     AccessError,
     LockedError,
+    OccupiedError,
     OutageError,
     PermanentError,
     Subject,
@@ -256,7 +257,9 @@ class FakeLibrary:
     def _refuse_folder_and_file(self, place: str) -> None:
         above = [place[:end] for end, character in enumerate(place) if character == "/"]
         blocked = [other for other in above if other in self.items and self.items[other].content is not None]
-        if self.is_folder(place) or blocked:
+        if self.is_folder(place):
+            raise OccupiedError(f"A folder stands where the file {place} must be.")
+        if blocked:
             raise TransientError(f"{place} cannot be a file.", status=409)
 
     def _living(self) -> dict[str, Session]:

@@ -267,6 +267,18 @@ def test_a_folder_of_keys_becomes_a_file(world: World) -> None:
     assert world.blocked() == {}
 
 
+@pytest.mark.parametrize("content", [b"one", LARGE], ids=["small", "large"])
+def test_a_key_whose_place_a_user_s_folder_takes_holds_up_no_key_below_it(world: World, content: bytes) -> None:
+    world.library.make_folder("a")
+    world.put("a", content)
+    world.look()
+    world.put("a/b", b"two")
+    world.look()
+
+    assert world.journal.counts().parked == 1
+    assert world.library.items["a/b"].content == b"two"
+
+
 def test_a_user_s_file_of_another_name_is_left_alone_when_a_folder_goes(world: World) -> None:
     world.put("d/", b"")
     world.put("d/x", b"one")

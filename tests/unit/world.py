@@ -149,7 +149,9 @@ class World:
 
     def blocked(self) -> dict[str, str]:
         """The parked keys, each with the key that holds its place."""
-        rows = self.database.read("SELECT key, blocked_by FROM changes WHERE state = 'parked'")
+        rows = self.database.read(
+            "SELECT key, blocked_by FROM changes WHERE state = 'parked' AND blocked_by IS NOT NULL"
+        )
         return {row["key"]: row["blocked_by"].removeprefix(f"{BUCKET}/") for row in rows}
 
     def disagreements(self) -> list[str]:
