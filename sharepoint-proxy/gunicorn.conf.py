@@ -18,7 +18,8 @@ _settings = wiring.configure_or_exit(os.environ).settings
 bind = f"0.0.0.0:{_settings.port}"
 # One process holds the journal. Threads beyond the seats for waiting requests keep /health answering.
 workers = 1
-worker_class = "gthread"
+# gthread, guarded against senders that stall.
+worker_class = "sharepoint_proxy.listener.Listener"
 threads = wiring.WAITING_SEATS + 32
 # MinIO closes idle connections after 15 s and does not repeat a request that a closed connection lost.
 keepalive = 75

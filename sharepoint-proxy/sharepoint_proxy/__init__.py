@@ -21,7 +21,7 @@ The rows of the building; each imports only from those above it, and no module f
     alarms  backoff  content  events  logs  paths                        no input or output
       rewriting  settings  tables  throttle  waiting
     certificate  database  environment  graph  library                   the outside world, one SDK each,
-      sessions  source  tokens  journal  mirror  web  worker             and what to do, and when
+      sessions  source  tokens  journal  listener  mirror  web  worker   and what to do, and when
     wiring                                                               joins them
     wsgi                                                                 what gunicorn serves
 

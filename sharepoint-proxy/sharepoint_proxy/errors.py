@@ -145,3 +145,9 @@ def is_silence(error: TransientError) -> bool:
     if isinstance(error, GatewayError):
         return True
     return type(error) is TransientError and (error.status is None or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def is_refusal(error: TransientError | PermanentError) -> bool:
+    """True if the other side answered that it did not do it, as against a failure that leaves that open."""
+    status = error.status or 0
+    return isinstance(error, ThrottledError) or HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR

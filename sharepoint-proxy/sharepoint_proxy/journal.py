@@ -18,6 +18,8 @@ from sharepoint_proxy.records import Counts, Job, LedgerEntry, Outcome, State, U
 T = TypeVar("T")
 
 KEPT_REJECTIONS = 1000
+KEPT_BODY_BYTES = 64 * 1024
+_ROOM_BYTES = 64 * 1024
 LONGEST_DELAY_SECONDS = 4000.0
 """No key waits longer for its next look than the longest delay between tries, or the longest pause that Graph may ask for."""
 
@@ -66,8 +68,9 @@ class Journal:
         self._database.write(operation)
 
     def check_writable(self) -> None:
-        """JournalError when nothing can be written."""
-        self._database.write(lambda cursor: cursor.execute("UPDATE counter SET generation = generation"), durable=False)
+        """JournalError when there is no room for what an event may need."""
+        statement = "INSERT OR REPLACE INTO notes VALUES ('room', ?)"
+        self._database.write(lambda cursor: cursor.execute(statement, ("x" * _ROOM_BYTES,)), durable=False)
 
     def schedule_reconcile(self, reason: str) -> None:
         """Keep in mind that the whole library must be compared with MinIO, and why."""
@@ -87,7 +90,7 @@ class Journal:
 
         def operation(cursor: Any) -> None:
             said = _writable(" ".join(dict.fromkeys(reasons)))
-            cursor.execute("INSERT INTO rejected VALUES (?, ?, ?)", (self._clock(), said, body))
+            cursor.execute("INSERT INTO rejected VALUES (?, ?, ?)", (self._clock(), said, body[:KEPT_BODY_BYTES]))
             cursor.execute(
                 "DELETE FROM rejected WHERE rowid <= (SELECT MAX(rowid) FROM rejected) - ?", (KEPT_REJECTIONS,)
             )

@@ -176,8 +176,18 @@ class Library:
         item = self.find(path)
         if item is not None and item.is_folder:
             return OccupiedError(f"A folder stands in SharePoint where the file {path} must be.")
+        if item is None and (file := self._file_above(path)) is not None:
+            return OccupiedError(f"A file stands in SharePoint where the folder {file} must be.")
         sentence = f"SharePoint is busy with {path} ({answer.code or 'conflict'}): another upload of it, or its own work on it."
         return TransientError(sentence, status=answer.status)
+
+    def _file_above(self, path: str) -> str | None:
+        """The path of the lowest item above PATH, if that is a file, which can hold nothing."""
+        while path := path.rpartition("/")[0]:
+            item = self.find(path)
+            if item is not None:
+                return None if item.is_folder else path
+        return None
 
     def _existing_folder(self, path: str) -> DriveItem:
         """The folder that made the creation end in 409, ours or another worker's."""

@@ -22,8 +22,8 @@ from sharepoint_proxy.errors import (
     PermanentError,
     SessionsLostError,
     Subject,
-    ThrottledError,
     TransientError,
+    is_refusal,
     is_silence,
 )
 from sharepoint_proxy.events import SESSION_ABOVE_BYTES
@@ -210,13 +210,27 @@ class Mirror:
         if session_url is None:
             self._journal.begin(job, upload)
         try:
-            if stored.size > SESSION_ABOVE_BYTES:
-                return self._send_by_session(job, upload, stored, reader, session_url)
-            item = self._put(job, upload, reader)
+            return self._send_to_place(job, upload, stored, reader, session_url)
         except OccupiedError:
+            if self._makes_room(upload.path):
+                return self._send_to_place(job, upload, stored, reader, None)
             # Where a folder stands nothing of ours can be; the place must not seem taken by this key.
             self._journal.withdraw(job)
             raise
+
+    def _makes_room(self, path: str) -> bool:
+        """Remove the folder that our uploads of objects below PATH left there, when it is empty by now."""
+        item = self._library.find(path)
+        if item is None or not item.is_folder or item.child_count != 0 or item.creator_id != self._application_id:
+            return False
+        return self._library.delete(item.id, etag=item.etag)
+
+    def _send_to_place(
+        self, job: Job, upload: Upload, stored: StoredObject, reader: ObjectReader, session_url: str | None
+    ) -> DriveItem:
+        if stored.size > SESSION_ABOVE_BYTES:
+            return self._send_by_session(job, upload, stored, reader, session_url)
+        item = self._put(job, upload, reader)
         if self._clock() - stored.modified > _DATE_MATTERS_AFTER:
             # The bytes are there; a date that cannot be set just now is no reason to send them again.
             with contextlib.suppress(TransientError, PermanentError):
@@ -242,7 +256,7 @@ class Mirror:
             return self._library.put(upload.path, Stretch(reader, 0, upload.size))
         except (TransientError, PermanentError) as error:
             # Refused, it left nothing to look for, unless an earlier write did whose answer was lost.
-            if _is_refusal(error) and job.upload is None:
+            if is_refusal(error) and job.upload is None:
                 self._journal.withdraw(job)
             raise
 
@@ -305,7 +319,8 @@ class Mirror:
         self._library.refuse_if_too_long(path)
         self._journal.refuse_if_occupied(job, path, is_folder=True)
         item, made_now = self._library.make_folder(path)
-        made = made_now or (entry is not None and entry.made and entry.item_id == item.id)
+        # Also one that our uploads made on their way, or whose making lost its answer.
+        made = made_now or item.creator_id == self._application_id
         folder = LedgerEntry(
             bucket=job.bucket,
             key=job.key,
@@ -348,12 +363,6 @@ def _settled(action: Action, entry: LedgerEntry, *, sent: int = 0) -> Outcome:
 
 def _gone(action: Action, path: str, *, reason: str = "") -> Outcome:
     return Outcome(state=State.SETTLED, action=action, reason=reason, forget=True, path=path)
-
-
-def _is_refusal(error: TransientError | PermanentError) -> bool:
-    """True if SharePoint answered that it did not do it, as against a failure that leaves that open."""
-    status = error.status or 0
-    return isinstance(error, ThrottledError) or HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _entry(job: Job, upload: Upload, item_id: str, quickxor: str) -> LedgerEntry:

@@ -70,7 +70,8 @@ class Answer:
 class DriveItem:
     """What Graph says of a file or folder of the library; `size` in bytes; size and child count are None when the answer does not say.
 
-    `application_id` is that of the application that changed it last: "" for a person, None when the answer does not say.
+    `application_id` is that of the application that changed it last, `creator_id` that of the one that made it: "" for a
+    person, None when the answer does not say.
     """
 
     id: str
@@ -81,6 +82,7 @@ class DriveItem:
     is_folder: bool = False
     child_count: int | None = None
     application_id: str | None = None
+    creator_id: str | None = None
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
@@ -97,6 +99,7 @@ class DriveItem:
             is_folder="folder" in body,
             child_count=(body.get("folder") or {}).get("childCount"),
             application_id=_application_id(body.get("lastModifiedBy")),
+            creator_id=_application_id(body.get("createdBy")),
         )
 
 

@@ -21,7 +21,6 @@ PIECE_BYTES = 128 * 1024
 _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 60.0
 _BUCKET_RETRY_SECONDS = 60.0
-_TROUBLE_RETRY_SECONDS = 20.0
 _ABSENT_CODES = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"})
 _CHANGED_CODES = frozenset({"PreconditionFailed", "InvalidRange", *_ABSENT_CODES})
 _DENIED = "AccessDenied"
@@ -52,7 +51,7 @@ class Source:
 
         A bucket that is gone is no answer: OutageError, so that nothing is taken for deleted.
         """
-        with _translated(bucket, key):
+        with self._asking(bucket, key):
             try:
                 return _stored(self._client.stat_object(bucket, key), bucket, key)
             except S3Error as error:
@@ -81,7 +80,7 @@ class Source:
         SourceChangedError if another version is there by now. A stream that ends early raises TransientError from the pieces:
         an upload must never be finished on a short source.
         """
-        with _translated(stored.bucket, stored.key):
+        with self._asking(stored.bucket, stored.key):
             response = self._client.get_object(
                 stored.bucket, stored.key, offset=offset, request_headers={"If-Match": f'"{stored.etag}"'}
             )
@@ -91,6 +90,28 @@ class Source:
             # close() before release_conn(): a half-read connection must not go back to the pool.
             response.close()
             response.release_conn()
+
+    @contextlib.contextmanager
+    def _asking(self, bucket: str, key: str) -> Iterator[None]:
+        """Where MinIO answers 5xx, one more look decides whether it is about this object or about all of them."""
+        try:
+            with _translated(bucket, key):
+                yield
+        except _TroubleError:
+            self._check(bucket)
+            raise
+
+    def _check(self, bucket: str) -> None:
+        """OutageError when MinIO answers for nothing."""
+        try:
+            with _translated(bucket, ""):
+                self._client.bucket_exists(bucket)
+        except TransientError as error:
+            raise OutageError(f"MinIO is in trouble. {error}", subject=Subject.MINIO) from error
+
+
+class _TroubleError(TransientError):
+    """MinIO answered 5xx."""
 
 
 def _pool(connections: int) -> urllib3.PoolManager:
@@ -155,14 +176,8 @@ def _from_s3_error(error: S3Error, name: str) -> Exception:
         sentence = f"MinIO refuses to let {name} be read ({error.code}): check the access key and its policy."
         return OutageError(sentence, subject=Subject.MINIO)
     if error.response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _in_trouble(error.code, name)
+        return _TroubleError(f"MinIO answered {error.code} for {name}.")
     return TransientError(f"MinIO answered {error.code} for {name}.")
-
-
-def _in_trouble(answer: object, name: str) -> OutageError:
-    """MinIO itself is in trouble, while it starts for one: no key is given up for that, and none waits for another."""
-    sentence = f"MinIO answered {answer} for {name}."
-    return OutageError(sentence, subject=Subject.MINIO, retry_after=_TROUBLE_RETRY_SECONDS)
 
 
 def _from_status(status: int, name: str) -> Exception:
@@ -170,5 +185,5 @@ def _from_status(status: int, name: str) -> Exception:
     if status == HTTPStatus.PRECONDITION_FAILED:
         return SourceChangedError(f"The object {name} changed while it was read.")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _in_trouble(status, name)
+        return _TroubleError(f"MinIO answered {status} for {name}.")
     return TransientError(f"MinIO answered {status} for {name}.")

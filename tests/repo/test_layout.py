@@ -35,7 +35,7 @@ ROWS: list[tuple[str, set[str]]] = [
         {
             *("certificate", "database", "environment", "graph", "journal", "library", "sessions", "source", "tokens"),
             *("mirror",),
-            *("web", "worker"),
+            *("listener", "web", "worker"),
         },
     ),
     ("joinery: the only place where all parts are known", {"wiring"}),
@@ -48,6 +48,7 @@ IMPORTER_OF = {
     "certifi": "source",
     "cryptography": "certificate",
     "flask": "web",
+    "gunicorn": "listener",
     "minio": "source",
     "msal": "tokens",
     "requests": "graph",
