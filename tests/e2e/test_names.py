@@ -67,6 +67,18 @@ def test_twins_are_parked_and_freed(stage: Stage) -> None:
     assert stage.graph.content("administration/A.TXT") == b"second"
 
 
+def test_a_file_takes_the_place_of_the_empty_folder_that_an_upload_left(stage: Stage) -> None:
+    stage.put("bts-sio/place/inside.txt", b"first")
+    stage.settle()
+    stage.delete("bts-sio/place/inside.txt")
+    stage.settle()
+    assert "bts-sio/place" in stage.graph.tree()
+
+    stage.put("bts-sio/place", b"second")
+    stage.settle()
+    assert stage.graph.content("bts-sio/place") == b"second"
+
+
 def test_a_name_that_cannot_be_had_is_parked_with_its_reason(stage: Stage) -> None:
     stage.put(KEY_TOO_LONG, b"x")
     stage.settle()
