@@ -20,8 +20,7 @@ T = TypeVar("T")
 KEPT_REJECTIONS = 1000
 KEPT_BODY_BYTES = 64 * 1024
 _ROOM_BYTES = 64 * 1024
-LONGEST_DELAY_SECONDS = 4000.0
-"""No key waits longer for its next look than the longest delay between tries, or the longest pause that Graph may ask for."""
+_SHORT_WAIT_SECONDS = 60.0
 
 
 class Database(Protocol):
@@ -58,11 +57,11 @@ class Journal:
 
         def operation(cursor: Any) -> None:
             cursor.execute("UPDATE changes SET working = 0 WHERE working = 1")
-            # A date this far ahead was written by a clock that has been set back since.
+            # A restart is a good moment to try again; and a clock that was wrong may have written any date.
             now = self._clock()
             cursor.execute(
                 "UPDATE changes SET due_at = ? WHERE state = 'waiting' AND working = 0 AND large IN (0, 1) AND due_at > ?",
-                (now, now + LONGEST_DELAY_SECONDS),
+                (now, now + _SHORT_WAIT_SECONDS),
             )
 
         self._database.write(operation)

@@ -182,6 +182,8 @@ def _from_s3_error(error: S3Error, name: str) -> Exception:
 
 def _from_status(status: int, name: str) -> Exception:
     """A HEAD has no body, so only its status tells."""
+    if status == HTTPStatus.BAD_REQUEST:
+        return PermanentError(f"MinIO refuses the key {name}: it can hold no such object.")
     if status == HTTPStatus.PRECONDITION_FAILED:
         return SourceChangedError(f"The object {name} changed while it was read.")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
