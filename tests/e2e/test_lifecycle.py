@@ -10,7 +10,7 @@ import pytest
 from simulator.calls import CallKind
 from simulator.faults import AnswerWith, CutConnection, CutPoint, Fault, Match
 from simulator.options import SimulatorOptions
-from simulator.service_process import ROOT, SECRET
+from simulator.service_process import ROOT, SECRET, free_port
 from simulator.stage import Stage
 
 MIB = 1024 * 1024
@@ -52,10 +52,11 @@ def test_it_lists_every_problem_at_once(tmp_path: Path) -> None:
 
 def test_it_refuses_a_second_service_on_one_journal(stage: Stage) -> None:
     ended = serve(
-        {**stage.environment(), "WEBHOOK_SECRET": SECRET, "DATA_DIR": str(stage.service.data_dir), "PORT": "0"}
+        {**stage.environment(), "WEBHOOK_SECRET": SECRET, "DATA_DIR": str(stage.service.data_dir), "PORT": str(free_port())}
     )
 
     assert ended.returncode == 2
+    assert "Another sharepoint-proxy is using DATA_DIR" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

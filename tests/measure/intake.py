@@ -29,7 +29,7 @@ _HEADINGS = (
     "p99",
     "slowest",
     "/health p99",
-    "slowest",
+    "/health slowest",
     "RSS MiB",
     "rows - 2xx",
 )
