@@ -277,7 +277,7 @@ class Mirror:
         return item if item is not None and reader.is_content_of(item) else None
 
     def _remove(self, job: Job, entry: LedgerEntry | None) -> Outcome:
-        if entry is not None and entry.is_folder:
+        if job.key.endswith("/"):
             return self._remove_folder(job, entry)
         # What is in doubt goes first: its intent is replaced by the next one.
         were_there = {item_id: self._library.delete(item_id) for item_id in self._unsettled_items(job.upload)}
@@ -334,24 +334,28 @@ class Mirror:
         )
         return _settled(Action.FOLDER_MADE if made_now else Action.ADOPTED, folder)
 
-    def _remove_folder(self, job: Job, entry: LedgerEntry) -> Outcome:
+    def _remove_folder(self, job: Job, entry: LedgerEntry | None) -> Outcome:
         """Remove a folder that the mirror made, if nothing is in it; what is removed below it later brings us here again."""
-        if not entry.made:
-            return _gone(Action.FOLDER_KEPT, entry.path, reason="The mirror did not make it.")
+        path = entry.path if entry is not None else self._path(job)
+        if not path or (entry is not None and not entry.made):
+            return _gone(Action.FOLDER_KEPT, path, reason="The mirror did not make it.")
         if self._source.holds_below(job.bucket, job.key):
             return Outcome(state=State.SETTLED, action=Action.FOLDER_KEPT, reason="MinIO has objects below it.")
         try:
             # The intent holds the whole place: nobody writes below it while it is removed.
-            self._journal.begin_removal(job, entry.path, is_folder=True)
+            self._journal.begin_removal(job, path, is_folder=True)
         except OccupiedError as error:
             return Outcome(state=State.SETTLED, action=Action.FOLDER_KEPT, reason=f"{error.by} is still there.")
-        item = self._library.get(entry.item_id)
-        if item is None:
-            return _gone(Action.ABSENT, entry.path)
+        # Without a ledger entry it may still be ours: the answer to its making may have been lost.
+        item = self._library.find(path) if entry is None else self._library.get(entry.item_id)
+        if item is None or not item.is_folder:
+            return _gone(Action.ABSENT, path)
+        if entry is None and item.creator_id != self._application_id:
+            return _gone(Action.FOLDER_KEPT, path, reason="The mirror did not make it.")
         if item.child_count != 0:
-            return _gone(Action.FOLDER_KEPT, entry.path, reason="Something that the mirror did not write is in it.")
+            return _gone(Action.FOLDER_KEPT, path, reason="Something that the mirror did not write is in it.")
         self._library.delete(item.id, etag=item.etag)
-        return _gone(Action.FOLDER_REMOVED, entry.path)
+        return _gone(Action.FOLDER_REMOVED, path)
 
     def _open(self, stored: StoredObject, offset: int) -> AbstractContextManager[Iterator[bytes]]:
         return self._source.open(stored, offset=offset)

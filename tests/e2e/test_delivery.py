@@ -28,7 +28,10 @@ def test_it_takes_every_recorded_request(make_stage: Callable[..., Stage]) -> No
 
     assert {answer.status_code for answer in answers} <= {202, 204}
     assert len(answers) == 145
-    assert stage.kinds() == []
+    assert set(stage.kinds()) <= {"ITEM_GET"}, (
+        "a folder that the ledger does not know is looked for before it is taken for gone"
+    )
+    assert stage.graph.tree() == {}
 
 
 def test_it_does_not_serialise_a_burst(stage: Stage) -> None:

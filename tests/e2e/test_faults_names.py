@@ -14,6 +14,7 @@ TWINS = {
     "case": ("Twin.txt", "tWIN.TXT"),
     "composition": (unicodedata.normalize("NFC", "é.txt"), unicodedata.normalize("NFD", "é.txt")),
     "folders' case": ("Dir/a.txt", "dIR/A.txt"),
+    "file over folder": ("deep/a.txt", "deep"),
     "folder over file": ("flat", "flat/a.txt"),
 }
 TOO_LONG = {
@@ -56,24 +57,6 @@ def test_of_two_keys_for_one_place_the_second_waits_for_the_first_to_go(stage: S
     assert b"second" in {stage.graph.content(path) for path, size in stage.graph.tree().items() if size is not None}
     stage.delete(other)
     stage.settle()
-
-
-def test_a_folder_that_was_made_by_the_way_stays_and_says_so(stage: Stage) -> None:
-    """SharePoint makes folders for the files in them; whether somebody wants such a folder, nobody can tell but people."""
-    file, below = f"{FOLDER}/deep", f"{FOLDER}/deep/a.txt"
-    stage.put(below, b"first")
-    stage.settle()
-    stage.put(file, b"second")
-    first = wait_until_parked(stage, file)
-    stage.delete(below)
-    second = wait_until_parked(stage, file, saying="folder")
-    stage.graph.delete_foreign(file)
-    nudge(stage, file)
-    stage.settle()
-
-    assert f"belongs to the object lycee/{below}" in first
-    assert f"A folder stands in SharePoint where the file {file} must be." in second
-    assert stage.graph.content(file) == b"second"
 
 
 @pytest.mark.parametrize(("name", "limit"), TOO_LONG.values(), ids=TOO_LONG)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from e2e.trouble import (
     FOLDER,
     IMPATIENT,
     MIB,
+    about,
     calls_about,
     calm,
     fault_name,
@@ -24,7 +26,7 @@ from e2e.trouble import (
     why_not_ready,
 )
 
-from simulator.calls import CallKind
+from simulator.calls import Call, CallKind
 from simulator.faults import (
     Action,
     AnswerWith,
@@ -40,8 +42,8 @@ from simulator.options import SimulatorOptions
 from simulator.service_process import ServiceProcess, free_port
 from simulator.stage import Stage
 
-BEFORE_THE_WRITE = [CutConnection(CutPoint.BEFORE_BODY), CutConnection(CutPoint.HALF_BODY)]
-AFTER_THE_WRITE = [
+BEFORE_THE_WRITE: list[Action] = [CutConnection(CutPoint.BEFORE_BODY), CutConnection(CutPoint.HALF_BODY)]
+AFTER_THE_WRITE: list[Action] = [
     CutConnection(CutPoint.AFTER_EFFECT),
     TruncateAnswer(),
     AnswerWith(201, FaultBody.HTML, after_effect=True),
@@ -76,70 +78,100 @@ def cable(cabled: tuple[Stage, Cable]) -> Iterator[Cable]:
     cabled[1].plug(Plug.THROUGH)
 
 
-@pytest.mark.parametrize("action", BEFORE_THE_WRITE, ids=fault_name)
-def test_a_write_that_broke_is_made_again(stage: Stage, action: Action) -> None:
-    key = f"{FOLDER}/before-{fault_name(action)}.txt"
-    stage.graph.add_fault(Fault(Match(CallKind.PUT_CONTENT, key), action))
-    stage.put(key, b"hello")
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A write of KIND that meets ACTION: BEFORE is there already, AFTER is written (None: the key is removed)."""
+
+    name: str
+    kind: CallKind
+    action: Action
+    before: bytes | None
+    after: bytes | None
+
+    @property
+    def key(self) -> str:
+        """A key of its own."""
+        suffix = "bin" if self.kind is CallKind.FRAGMENT else "txt"
+        return f"{FOLDER}/{self.name}-{fault_name(self.action)}.{suffix}"
+
+
+PUT, FRAGMENT, DELETE = CallKind.PUT_CONTENT, CallKind.FRAGMENT, CallKind.DELETE
+LARGE = os.urandom(5 * MIB)
+MADE_AGAIN = [Trial("before", PUT, action, None, b"hello") for action in BEFORE_THE_WRITE]
+CREATED = [Trial("created", PUT, action, None, b"hello") for action in AFTER_THE_WRITE]
+REPLACED = [Trial("replaced", PUT, action, b"first", b"other") for action in AFTER_THE_WRITE]
+SENT = [Trial("sent", FRAGMENT, action, None, LARGE) for action in AFTER_THE_WRITE]
+# The answer to a DELETE has no body that could be cut.
+REMOVED = [
+    Trial("removed", DELETE, action, b"hello", None)
+    for action in (*BEFORE_THE_WRITE, *AFTER_THE_WRITE)
+    if not isinstance(action, TruncateAnswer)
+]
+TRIALS = [*MADE_AGAIN, *CREATED, *REPLACED, *SENT, *REMOVED]
+
+
+@pytest.fixture(scope="module")
+def history(cabled: tuple[Stage, Cable]) -> list[Call]:
+    """The calls that were made while all trials took place at the same time."""
+    stage, _ = cabled
+    for trial in TRIALS:
+        if trial.before is not None:
+            stage.put(trial.key, trial.before)
     stage.settle()
+    stage.graph.clear_calls()
+    for trial in TRIALS:
+        stage.graph.add_fault(Fault(Match(trial.kind, trial.key), trial.action))
+        if trial.after is None:
+            stage.delete(trial.key)
+        else:
+            stage.put(trial.key, trial.after)
+    stage.settle()
+    return stage.graph.calls()
 
-    assert stage.graph.content(key) == b"hello"
-    assert versions_of(stage, key) == 1
-    assert statuses(stage, key, CallKind.PUT_CONTENT) == [0, 201]
+
+def name_of(trial: Trial) -> str:
+    """A test's name for TRIAL."""
+    return fault_name(trial.action)
 
 
-@pytest.mark.parametrize("action", AFTER_THE_WRITE, ids=fault_name)
-def test_a_write_whose_answer_was_lost_is_not_made_again(stage: Stage, action: Action) -> None:
+@pytest.mark.parametrize("trial", MADE_AGAIN, ids=name_of)
+def test_a_write_that_broke_is_made_again(stage: Stage, history: list[Call], trial: Trial) -> None:
+    assert stage.graph.content(trial.key) == trial.after
+    assert versions_of(stage, trial.key) == 1
+    assert [call.status for call in about(history, trial.key, PUT)] == [0, 201]
+
+
+@pytest.mark.parametrize("trial", CREATED, ids=name_of)
+def test_a_write_whose_answer_was_lost_is_not_made_again(stage: Stage, history: list[Call], trial: Trial) -> None:
     """One look finds that the file is there."""
-    key = f"{FOLDER}/after-{fault_name(action)}.txt"
-    stage.graph.add_fault(Fault(Match(CallKind.PUT_CONTENT, key), action))
-    stage.put(key, b"hello")
-    stage.settle()
-
-    assert stage.graph.content(key) == b"hello"
-    assert versions_of(stage, key) == 1
-    assert [call.kind for call in calls_about(stage, key)] == [CallKind.PUT_CONTENT, CallKind.ITEM_GET]
+    assert stage.graph.content(trial.key) == trial.after
+    assert versions_of(stage, trial.key) == 1
+    assert [call.kind for call in about(history, trial.key)] == [PUT, CallKind.ITEM_GET]
 
 
-@pytest.mark.parametrize("action", AFTER_THE_WRITE, ids=fault_name)
-def test_an_overwrite_whose_answer_was_lost_is_not_made_again(stage: Stage, action: Action) -> None:
-    key = f"{FOLDER}/over-{fault_name(action)}.txt"
-    stage.put(key, b"first")
-    stage.settle()
-    stage.graph.add_fault(Fault(Match(CallKind.PUT_CONTENT, key), action))
-    stage.put(key, b"other")
-    stage.settle()
-
-    assert stage.graph.content(key) == b"other"
-    assert versions_of(stage, key) == 2
+@pytest.mark.parametrize("trial", REPLACED, ids=name_of)
+def test_an_overwrite_whose_answer_was_lost_is_not_made_again(stage: Stage, history: list[Call], trial: Trial) -> None:
+    assert stage.graph.content(trial.key) == trial.after
+    assert versions_of(stage, trial.key) == 2
+    assert [call.kind for call in about(history, trial.key)] == [PUT, CallKind.ITEM_GET]
 
 
-@pytest.mark.parametrize("action", AFTER_THE_WRITE, ids=fault_name)
-def test_a_large_file_whose_last_answer_was_lost_is_not_sent_again(stage: Stage, action: Action) -> None:
-    key = f"{FOLDER}/large-{fault_name(action)}.bin"
-    content = os.urandom(5 * MIB)
-    stage.graph.add_fault(Fault(Match(CallKind.FRAGMENT, key), action))
-    stage.put(key, content)
-    stage.settle()
-
-    assert stage.graph.content(key) == content
-    assert sum(call.bytes_received for call in calls_about(stage, key, CallKind.FRAGMENT)) == len(content)
-    assert versions_of(stage, key) == 1
+@pytest.mark.parametrize("trial", SENT, ids=name_of)
+def test_a_large_file_whose_last_answer_was_lost_is_not_sent_again(
+    stage: Stage, history: list[Call], trial: Trial
+) -> None:
+    assert stage.graph.content(trial.key) == trial.after
+    assert versions_of(stage, trial.key) == 1
+    assert sum(call.bytes_received for call in about(history, trial.key, FRAGMENT)) == len(LARGE)
 
 
-@pytest.mark.parametrize("action", [*BEFORE_THE_WRITE, *AFTER_THE_WRITE, AnswerWith(500)], ids=fault_name)
-def test_a_delete_takes_away_one_file_once(stage: Stage, action: Action) -> None:
-    key = f"{FOLDER}/gone-{fault_name(action)}.txt"
-    stage.put(key, b"hello")
-    stage.settle()
-    stage.graph.add_fault(Fault(Match(CallKind.DELETE, key), action))
-    stage.delete(key)
-    stage.settle()
-
-    assert stage.graph.item(key) is None
-    assert stage.graph.recycle_bin().count(key) == 1
-    assert stage.graph.pending_faults() == []
-    assert state_of(stage, key) == "settled"
+@pytest.mark.parametrize("trial", REMOVED, ids=name_of)
+def test_a_delete_takes_away_one_file_once(stage: Stage, history: list[Call], trial: Trial) -> None:
+    """Whether the failed call had removed it or not."""
+    assert stage.graph.item(trial.key) is None
+    assert stage.graph.recycle_bin().count(trial.key) == 1
+    assert len([call for call in history if call.kind is DELETE]) <= 2 * len(REMOVED)
+    assert state_of(stage, trial.key) == "settled"
 
 
 def test_what_is_written_after_a_delete_whose_answer_was_lost_stays(stage: Stage) -> None:
@@ -172,7 +204,7 @@ def test_a_folder_is_there_whatever_happens_to_its_making(stage: Stage, action: 
 
 def test_a_key_that_gets_no_answer_holds_up_no_other(stage: Stage) -> None:
     slow, quick = f"{FOLDER}/slow.txt", [f"{FOLDER}/quick-{number}.txt" for number in range(20)]
-    stage.graph.add_fault(Fault(Match(CallKind.PUT_CONTENT, slow), Hang(3.0)))
+    stage.graph.add_fault(Fault(Match(CallKind.PUT_CONTENT, slow), Hang(2.0)))
     stage.put(slow, b"x")
     for key in quick:
         stage.put(key, b"x")
@@ -200,6 +232,7 @@ def test_all_is_kept_while_graph_cannot_be_reached(stage: Stage, cable: Cable, p
     cable.plug(plug)
     for key in keys:
         stage.put(key, b"x")
+    stage.minio.drain()
     complaint = wait_for_outage(stage, keys)
     states = {state_of(stage, key) for key in keys}
     tries = max(tries_counted(stage, key) for key in keys)

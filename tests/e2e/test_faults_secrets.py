@@ -11,7 +11,7 @@ import pytest
 import requests
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from e2e.cable import Cable, Plug
-from e2e.trouble import FOLDER, IMPATIENT, MIB, nudge, wait_until_parked, wait_until_postponed
+from e2e.trouble import FOLDER, IMPATIENT, MIB, wait_until_parked, wait_until_postponed, wait_until_settled
 
 from simulator import tls
 from simulator.calls import CallKind
@@ -108,17 +108,22 @@ def provoke(stage: Stage, cable: Cable) -> list[requests.Response]:
     for name in ("barred", "denied"):
         wait_until_parked(stage, f"{FOLDER}/{name}.txt")
     wait_until_parked(stage, f"{FOLDER}/refused.bin")
-    return [answer for plug in (Plug.RESETS, Plug.SPEAKS_NO_TLS, Plug.REFUSES) for answer in fail_by(stage, cable, plug)]
+    return [
+        answer for plug in (Plug.RESETS, Plug.SPEAKS_NO_TLS, Plug.REFUSES) for answer in fail_by(stage, cable, plug)
+    ]
 
 
 def fail_by(stage: Stage, cable: Cable, plug: Plug) -> list[requests.Response]:
-    """What the service answers while the cable is plugged in wrongly."""
+    """What the service answers while the cable is plugged in wrongly; afterwards it works again."""
     key = f"{FOLDER}/{plug.name}.txt"
-    stage.graph.revoke_tokens()
     cable.plug(plug)
     stage.put(key, b"x")
     wait_until_postponed(stage, key)
-    return ask(stage)
+    answers = ask(stage)
+    cable.plug(Plug.THROUGH)
+    stage.put(key, b"again")
+    wait_until_settled(stage, key)
+    return answers
 
 
 def ask(stage: Stage) -> list[requests.Response]:

@@ -7,6 +7,7 @@ import pytest
 from e2e.trouble import (
     FOLDER,
     MIB,
+    about,
     calls_about,
     calm,
     fault_name,
@@ -20,7 +21,7 @@ from e2e.trouble import (
     why_not_ready,
 )
 
-from simulator.calls import CallKind
+from simulator.calls import Call, CallKind
 from simulator.faults import Action, AnswerWith, CutConnection, CutPoint, Fault, LoseSession, Match
 from simulator.options import LARGEST_PUT_BYTES
 from simulator.stage import Stage
@@ -46,11 +47,6 @@ def stage(shared: Stage) -> Iterator[Stage]:
     shared.graph.change(put_limit=4 * MIB, one_session_per_target=True, session_idle_seconds=15 * 60.0)
     calm(shared)
     assert shared.graph.pending_sessions() == []
-
-
-def sent(stage: Stage, path: str) -> int:
-    """The bytes of fragments for PATH that reached Graph."""
-    return sum(call.bytes_received for call in calls_about(stage, path, FRAGMENT))
 
 
 def begin_upload(stage: Stage, key: str, content: bytes) -> None:
@@ -84,31 +80,46 @@ def test_a_lost_session_is_replaced_once(stage: Stage, number: int, *, stays: bo
     assert versions_of(stage, key) == 1
 
 
-@pytest.mark.parametrize(
-    "action",
-    [
-        AnswerWith(409, code="resourceModified"),
-        AnswerWith(409, code="nameAlreadyExists"),
-        AnswerWith(416),
-        AnswerWith(423),
-        AnswerWith(500),
-        AnswerWith(504, after_effect=True),
-        CutConnection(CutPoint.HALF_BODY),
-        CutConnection(CutPoint.AFTER_EFFECT),
-    ],
-    ids=fault_name,
-)
-@pytest.mark.parametrize("number", [1, 5], ids=["in the middle", "last fragment"])
-def test_a_fragment_that_failed_costs_at_most_itself(stage: Stage, number: int, action: Action) -> None:
-    key = f"{FOLDER}/fragment-{number}-{fault_name(action)}.bin"
-    content = os.urandom(SIZE)
-    stage.graph.add_fault(Fault(Match(FRAGMENT, key), action, after=number))
-    stage.put(key, content)
-    stage.settle()
+FAILURES: list[Action] = [
+    AnswerWith(409, code="resourceModified"),
+    AnswerWith(409, code="nameAlreadyExists"),
+    AnswerWith(416),
+    AnswerWith(423),
+    AnswerWith(500),
+    AnswerWith(504, after_effect=True),
+    CutConnection(CutPoint.HALF_BODY),
+    CutConnection(CutPoint.AFTER_EFFECT),
+]
+PLACES = {"in the middle": 1, "last fragment": 5}
+CONTENT = os.urandom(SIZE)
 
-    assert stage.graph.content(key) == content
-    assert sent(stage, key) <= SIZE + FRAGMENT_BYTES
-    assert statuses(stage, key, CREATE) == [200]
+
+def key_of(action: Action, number: int) -> str:
+    """A key of its own for each failure and place."""
+    return f"{FOLDER}/fragment-{number}-{fault_name(action)}.bin"
+
+
+@pytest.fixture(scope="module")
+def failures(shared: Stage) -> list[Call]:
+    """The calls that were made while each of FAILURES met a fragment at each of PLACES."""
+    for action in FAILURES:
+        for number in PLACES.values():
+            shared.graph.add_fault(Fault(Match(FRAGMENT, key_of(action, number)), action, after=number))
+            shared.put(key_of(action, number), CONTENT)
+    shared.settle()
+    return shared.graph.calls()
+
+
+@pytest.mark.parametrize("action", FAILURES, ids=fault_name)
+@pytest.mark.parametrize("number", PLACES.values(), ids=PLACES)
+def test_a_fragment_that_failed_costs_at_most_itself(
+    stage: Stage, failures: list[Call], number: int, action: Action
+) -> None:
+    key = key_of(action, number)
+
+    assert stage.graph.content(key) == CONTENT
+    assert sum(call.bytes_received for call in about(failures, key, FRAGMENT)) <= SIZE + FRAGMENT_BYTES
+    assert [call.status for call in about(failures, key, CREATE)] == [200]
     assert versions_of(stage, key) == 1
 
 

@@ -1,21 +1,23 @@
 """What Graph refuses: one key's trouble stays its own, everybody's is an outage, and a reason is always given."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 
 import pytest
 from e2e.trouble import (
     FOLDER,
     IMPATIENT,
     MIB,
-    calls_about,
+    about,
     calm,
     fault_name,
     nudge,
     open_stage,
     refuse_all,
-    restart,
+    start_again,
     state_of,
     statuses,
     versions_of,
@@ -25,7 +27,7 @@ from e2e.trouble import (
     why_not_ready,
 )
 
-from simulator.calls import CallKind
+from simulator.calls import Call, CallKind
 from simulator.faults import AnswerWith, Fault, FaultBody, Match
 from simulator.stage import Stage
 
@@ -74,37 +76,65 @@ def stage(shared: Stage) -> Iterator[Stage]:
     calm(shared)
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What came of many refusals at the same time: the calls, why keys were parked, and what /ready said meanwhile."""
+
+    calls: list[Call]
+    reasons: dict[str, str]
+    readiness: str
+
+
+def key_of(answer: AnswerWith, name: str) -> str:
+    """A key of its own for each refusal."""
+    return f"{FOLDER}/{name}-{fault_name(answer)}.txt"
+
+
+@pytest.fixture(scope="module")
+def passing(shared: Stage) -> list[Call]:
+    """The calls made while each of PASSING refused one write once."""
+    for answer in PASSING:
+        shared.graph.add_fault(Fault(Match(PUT, key_of(answer, "passing")), answer))
+        shared.put(key_of(answer, "passing"), b"hello")
+    shared.settle()
+    return shared.graph.calls()
+
+
+@pytest.fixture(scope="module")
+def lasting(shared: Stage) -> Record:
+    """What came of it that each of LASTING refused the writes of one key until it was given up."""
+    keys = [key_of(answer, "lasting") for answer, _, _ in LASTING]
+    for key, (answer, _, _) in zip(keys, LASTING, strict=True):
+        shared.graph.add_fault(Fault(Match(PUT, key), answer, times=None))
+        shared.put(key, b"hello")
+    reasons = {key: wait_until_parked(shared, key) for key in keys}
+    record = Record(shared.graph.calls(), reasons, why_not_ready(shared))
+    shared.graph.clear_faults()
+    nudge(shared, *keys)
+    shared.settle()
+    return record
+
+
 @pytest.mark.parametrize("answer", PASSING, ids=fault_name)
-def test_a_refusal_that_passes_costs_one_more_write(stage: Stage, answer: AnswerWith) -> None:
-    key = f"{FOLDER}/passing-{fault_name(answer)}.txt"
-    stage.graph.add_fault(Fault(Match(PUT, key), answer))
-    stage.put(key, b"hello")
-    stage.settle()
+def test_a_refusal_that_passes_costs_one_more_write(stage: Stage, passing: list[Call], answer: AnswerWith) -> None:
+    key = key_of(answer, "passing")
 
     assert stage.graph.content(key) == b"hello"
     assert versions_of(stage, key) == 1
-    assert statuses(stage, key, PUT) == [answer.status, 201]
-    assert why_not_ready(stage) == ""
+    assert [call.status for call in about(passing, key, PUT)] == [answer.status, 201]
 
 
-@pytest.mark.parametrize(("answer", "tries", "reason"), LASTING, ids=lambda value: fault_name(value) if isinstance(value, AnswerWith) else "")
-def test_a_refusal_that_lasts_parks_its_key_alone(stage: Stage, answer: AnswerWith, tries: int, reason: str) -> None:
-    """With what Graph said; all others go on, and a new event tries again."""
-    key, other = (f"{FOLDER}/{name}-{fault_name(answer)}.txt" for name in ("lasting", "other"))
-    stage.graph.add_fault(Fault(Match(PUT, key), answer, times=None))
-    stage.put(key, b"hello")
-    stage.put(other, b"hello")
-    given = wait_until_parked(stage, key)
-    made = len(calls_about(stage, key, PUT))
-    readiness = why_not_ready(stage)
-    stage.graph.clear_faults()
-    nudge(stage, key)
-    stage.settle()
+@pytest.mark.parametrize(("answer", "tries", "reason"), LASTING, ids=fault_name)
+def test_a_refusal_that_lasts_parks_its_key_alone(
+    stage: Stage, lasting: Record, answer: AnswerWith, tries: int, reason: str
+) -> None:
+    """With what Graph said, while the service stays ready; a new event tries again."""
+    key = key_of(answer, "lasting")
 
-    assert reason in given
-    assert made == tries
-    assert readiness == ""
-    assert [stage.graph.content(path) for path in (key, other)] == [b"hello", b"hello"]
+    assert reason in lasting.reasons[key]
+    assert len(about(lasting.calls, key, PUT)) == tries
+    assert lasting.readiness == ""
+    assert stage.graph.content(key) == b"hello"
     assert state_of(stage, key) == "settled"
 
 
@@ -167,55 +197,50 @@ def test_a_pause_until_a_date_is_kept_by_all(stage: Stage) -> None:
     assert [versions_of(stage, key) for key in (refused, *others)] == [1] * 6
 
 
-@pytest.mark.parametrize(
-    ("begin", "end", "reason"),
-    [
-        (lambda stage: refuse_all(stage, 401), lambda stage: stage.graph.clear_faults(), "Graph answered 401"),
-        (lambda stage: refuse_all(stage, 403), lambda stage: stage.graph.clear_faults(), "closed to this application"),
-        (lambda stage: refuse_all(stage, 404), lambda stage: stage.graph.clear_faults(), "or gone"),
-        (
-            lambda stage: stage.graph.change(granted_sites=()),
-            lambda stage: stage.graph.change(granted_sites=None),
-            "closed to this application",
-        ),
-        (lambda stage: remove_certificate(stage), lambda stage: stage.graph.clear_faults(), "AADSTS700027"),
-        (lambda stage: refuse_all(stage, 503, FaultBody.HTML), lambda stage: stage.graph.clear_faults(), "503"),
-    ],
-    ids=["401 for ever", "403 for all", "the drive is gone", "the grant is gone", "the certificate is gone", "503 for all"],
-)
-def test_all_is_kept_while_graph_refuses_everything(
-    stage: Stage, begin: Callable[[Stage], None], end: Callable[[Stage], None], reason: str
-) -> None:
-    """/ready says why until it works again; nothing is parked, and nothing deleted."""
-    name = "".join(filter(str.isalnum, reason + str(begin.__code__.co_firstlineno)))
-    keys = [f"{FOLDER}/{name}-{number}.txt" for number in range(3)]
-    stage.put(keys[0], b"old")
-    stage.settle()
-    begin(stage)
-    stage.delete(keys[0])
-    for key in keys[1:]:
-        stage.put(key, b"new")
-    complaint = wait_for_outage(stage, keys[1:])
-    stage.minio.drain()
-    states = {state_of(stage, key) for key in keys}
-    health = stage.service.get("/health").status_code
-    end(stage)
-    nudge(stage, *keys)
-    stage.settle()
-
-    assert reason in complaint
-    assert (states, health) == ({"waiting"}, 200)
-    assert why_not_ready(stage) == ""
-    assert stage.graph.item(keys[0]) is None
-    assert [versions_of(stage, key) for key in keys[1:]] == [1, 1]
-
-
 def remove_certificate(stage: Stage) -> None:
     """Let Entra ID know the certificate no more, and Graph the tokens given out for it."""
     said = "AADSTS700027: The certificate is not registered on application."
     gone = AnswerWith(401, code="invalid_client", message=said)
     stage.graph.add_fault(Fault(Match(CallKind.TOKEN), gone, times=None))
     stage.graph.revoke_tokens()
+
+
+OUTAGES: dict[str, tuple[Callable[[Stage], None], str]] = {
+    "401 for all": (partial(refuse_all, status=401), "Graph answered 401"),
+    "403 for all": (partial(refuse_all, status=403), "closed to this application"),
+    "404 for all": (partial(refuse_all, status=404), "or gone"),
+    "503 for all": (partial(refuse_all, status=503, body=FaultBody.HTML), "Graph answered 503"),
+    "500 for all": (partial(refuse_all, status=500), "Graph answered 500"),
+    "no grant": (lambda stage: stage.graph.change(granted_sites=()), "closed to this application"),
+    "no certificate": (remove_certificate, "AADSTS700027"),
+}
+
+
+@pytest.mark.parametrize("name", OUTAGES)
+def test_all_is_kept_while_graph_refuses_everything(stage: Stage, name: str) -> None:
+    """/ready says why until it works again; nothing is parked, and nothing deleted."""
+    begin, reason = OUTAGES[name]
+    removed, *written = keys = [f"{FOLDER}/{name}-{number}.txt" for number in range(3)]
+    stage.put(removed, b"old")
+    stage.settle()
+    begin(stage)
+    stage.delete(removed)
+    for key in written:
+        stage.put(key, b"new")
+    stage.minio.drain()
+    complaint = wait_for_outage(stage, written)
+    states = {state_of(stage, key) for key in keys}
+    health = stage.service.get("/health").status_code
+    stage.graph.clear_faults()
+    stage.graph.change(granted_sites=None)
+    nudge(stage, *keys)
+    stage.settle()
+
+    assert reason in complaint
+    assert (states, health) == ({"waiting"}, 200)
+    assert why_not_ready(stage) == ""
+    assert stage.graph.item(removed) is None
+    assert [versions_of(stage, key) for key in written] == [1, 1]
 
 
 def test_a_full_library_stops_uploads_and_nothing_else(make_stage: Callable[..., Stage]) -> None:
@@ -242,7 +267,8 @@ def test_a_full_library_stops_uploads_and_nothing_else(make_stage: Callable[...,
     assert {state_of(stage, key) for key in waiting} == {"waiting"}
 
     stage.graph.clear_faults()
-    restart(stage)
+    stage.service.stop()
+    start_again(stage)
     nudge(stage, *waiting)
     stage.settle()
     assert [versions_of(stage, key) for key in waiting] == [1] * 5

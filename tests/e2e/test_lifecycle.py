@@ -52,7 +52,12 @@ def test_it_lists_every_problem_at_once(tmp_path: Path) -> None:
 
 def test_it_refuses_a_second_service_on_one_journal(stage: Stage) -> None:
     ended = serve(
-        {**stage.environment(), "WEBHOOK_SECRET": SECRET, "DATA_DIR": str(stage.service.data_dir), "PORT": str(free_port())}
+        {
+            **stage.environment(),
+            "WEBHOOK_SECRET": SECRET,
+            "DATA_DIR": str(stage.service.data_dir),
+            "PORT": str(free_port()),
+        }
     )
 
     assert ended.returncode == 2

@@ -37,14 +37,13 @@ def calm(stage: Stage) -> None:
     stage.graph.clear_calls()
 
 
-def restart(stage: Stage) -> None:
-    """Stop the service and start it again; returns when it is ready to mirror."""
+def start_again(stage: Stage) -> None:
+    """Start the service, which was stopped; returns when it is ready to mirror."""
 
     def starts() -> int:
         return sum(line["event"] == "startup" for line in stage.service.log())
 
     seen = starts()
-    stage.service.stop()
     stage.service.start(wait=False)
     stage.service.wait_for_line(lambda _: starts() > seen)
 
@@ -124,9 +123,14 @@ def state_of(stage: Stage, key: str) -> str:
     return states.get(key, "settled")
 
 
+def about(calls: Sequence[Call], path: str, *kinds: CallKind) -> list[Call]:
+    """Those of CALLS that are of KINDS (none: any) and about PATH."""
+    return [call for call in calls if path in call.item_path and (not kinds or call.kind in kinds)]
+
+
 def calls_about(stage: Stage, path: str, *kinds: CallKind) -> list[Call]:
     """The calls of KINDS (none: any) about PATH since they were last forgotten."""
-    return [call for call in stage.graph.calls() if path in call.item_path and (not kinds or call.kind in kinds)]
+    return about(stage.graph.calls(), path, *kinds)
 
 
 def statuses(stage: Stage, path: str, *kinds: CallKind) -> list[int]:

@@ -12,8 +12,11 @@ from simulator.graph_server import GraphSimulator
 from simulator.items import StoredItem
 from soak import keys
 
-EMPTY_FOLDERS_EXCUSE = True
+EMPTY_FOLDERS_EXCUSE = False
 """A file may stay parked because the folder that an upload below it once made is still there, although empty by now."""
+
+MARKED_FOLDERS_MAY_STAY = False
+"""A folder may stay, empty, when its marker is gone: where its creation's answer was lost nobody knows who made it."""
 
 Name = tuple[str, str]
 """A bucket and a key."""
@@ -81,6 +84,7 @@ class Comparison:
         for name, path in self._mirrored.items():
             yield from self._of_folder(name, path) if keys.is_marker(name[1]) else self._of_file(name, path)
         yield from self._strange_files()
+        yield from self._strange_folders()
         yield from self._of_foreign_files()
         for name, row in self._rows.items():
             yield from self._of_row(name, row)
@@ -118,6 +122,12 @@ class Comparison:
         for path, size in self._tree.items():
             if size is not None and keys.place_of(path) not in known:
                 yield Difference(f'"{path}" is in the library, and should not be.', _owner(path))
+
+    def _strange_folders(self) -> Iterator[Difference]:
+        """Folders that no upload can have made, without their marker."""
+        for path in self.empty_folders():
+            if path.endswith(f"/{keys.EMPTY_SHELF}") and not MARKED_FOLDERS_MAY_STAY:
+                yield Difference(f'The folder "{path}" is in the library, and should not be.')
 
     def _of_foreign_files(self) -> Iterator[Difference]:
         for path, before in self._foreign.items():

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ _NUDGE_SECONDS = 3.0
 """A key that is not due for longer is told of once more, as an administrator would who does not want to wait."""
 
 _LONGEST_SESSION_SECONDS = 60.0
+_LONGEST_SURPRISE = 2000
 _GIVEN_UP = "Given up after"
 
 
@@ -37,7 +39,6 @@ class Report:
     delivered: int
     attempts: int
     kills: Counter[Kill]
-    suicides: int
     faults: Counter[str]
     tally: Tally
     nudged: int
@@ -66,14 +67,14 @@ class Soak:
         with self._ground as ground:
             foreign = self._put_foreign_files()
             ground.service.start()
-            users, weather, killer = self._load()
-            faults = weather.stop()
+            users = Users(ground.minio, seed=self._seed)
+            weather = Weather(ground.graph, ground.minio, seed=self._seed)
+            killer = Killer(ground, seed=self._seed)
+            self._load(users, weather, killer)
             peace = time.monotonic()
             differences = [*self._settle()]
             comparison = self._compare(foreign)
-            if killer.suicides:
-                differences.append(Difference(f"The service ended by itself {killer.suicides} times."))
-            differences += [*comparison.differences(), *_defects(ground.service.history)]
+            differences += [*comparison.differences(), *_surprises(ground.service.history, killer.suicides)]
             deliveries = ground.minio.deliveries()
             return Report(
                 seconds=time.monotonic() - began,
@@ -82,8 +83,7 @@ class Soak:
                 delivered=sum(delivery.is_delivered for delivery in deliveries),
                 attempts=len(deliveries),
                 kills=killer.count,
-                suicides=killer.suicides,
-                faults=faults,
+                faults=weather.met,
                 tally=ground.tally,
                 nudged=self._nudges,
                 files=comparison.files,
@@ -97,22 +97,17 @@ class Soak:
     def _put_foreign_files(self) -> Mapping[str, StoredItem]:
         return {path: self._ground.graph.put_foreign(path, content) for path, content in keys.foreign_files().items()}
 
-    def _load(self) -> tuple[Users, Weather, Killer]:
-        """Users, faults and kills for the whole time; all three have come to an end, but for the weather."""
-        ground = self._ground
-        users = Users(ground.minio, seed=self._seed)
-        weather = Weather(ground.graph, ground.minio, seed=self._seed)
-        killer = Killer(ground, seed=self._seed)
-        for each in (users, weather, killer):
-            each.start()
-        began = time.monotonic()
-        while (passed := time.monotonic() - began) < self._seconds:
-            time.sleep(min(_PROGRESS_SECONDS, self._seconds - passed))
-            self._tell(time.monotonic() - began, users, killer)
-        # Users first: their requests are repeated until MinIO is there again.
-        users.stop()
-        killer.stop()
-        return users, weather, killer
+    def _load(self, users: Users, weather: Weather, killer: Killer) -> None:
+        """Users, faults and kills for the whole time; afterwards everything runs and nothing fails."""
+        with ExitStack() as acting:
+            # The users end first: while MinIO is down their requests are repeated.
+            for each in (weather, killer, users):
+                acting.callback(each.stop)
+                each.start()
+            began = time.monotonic()
+            while (passed := time.monotonic() - began) < self._seconds:
+                time.sleep(min(_PROGRESS_SECONDS, self._seconds - passed))
+                self._tell(time.monotonic() - began, users, killer)
 
     def _tell(self, passed: float, users: Users, killer: Killer) -> None:
         rows = journal_rows(self._ground.service.data_dir)
@@ -163,8 +158,10 @@ class Soak:
         return Comparison(ground.minio.client(), ground.graph, rows=rows, foreign=foreign)
 
 
-def _defects(log: list[str]) -> Iterator[Difference]:
-    """A difference for each surprise that the service itself called a defect."""
+def _surprises(log: list[str], suicides: int) -> Iterator[Difference]:
+    """A difference for each time that the service ended unasked, and each that it calls a defect of its own."""
+    if suicides:
+        yield Difference(f"The service ended by itself, {suicides} times.")
     for line in log:
         if '"event": "defect"' in line or line.startswith("Traceback"):
-            yield Difference(f"The service was surprised: {line[:2000]}")
+            yield Difference(f"The service was surprised: {line[:_LONGEST_SURPRISE]}")

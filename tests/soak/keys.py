@@ -51,8 +51,11 @@ _TWINS = (
 SHELVES = ("shelf/", "moved shelf/")
 """Folders that are renamed to each other."""
 
+EMPTY_SHELF = "empty shelf"
+"""A folder with a marker, and never with anything in it."""
+
 _ON_A_SHELF = ("leaf.bin", "sub/book.bin")
-_MARKERS = (*SHELVES, *(f"{shelf}sub/" for shelf in SHELVES), "empty shelf/", "")
+_MARKERS = (*SHELVES, *(f"{shelf}sub/" for shelf in SHELVES), f"{EMPTY_SHELF}/", "")
 
 
 def _files() -> Iterator[tuple[str, str]]:

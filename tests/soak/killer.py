@@ -1,12 +1,12 @@
 """The killer of a soak: ends the service, its worker, and MinIO with it, at any moment, and starts them again."""
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from random import Random
 
 from soak.ground import Ground
+from soak.repeated import Repeated
 
 _SHORTEST_LIFE_SECONDS, _LONGEST_LIFE_SECONDS = 0.3, 7.0
 _LONGEST_DEATH_SECONDS = 1.0
@@ -34,8 +34,9 @@ class Killer:
         self.suicides = 0
         self._ground = ground
         self._random = Random(f"{seed} killer")
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        self._hand = Repeated(
+            self._strike, pause=lambda: self._random.uniform(_SHORTEST_LIFE_SECONDS, _LONGEST_LIFE_SECONDS)
+        )
         self._acts: dict[Kill, Callable[[], None]] = {
             Kill.SERVICE: self._kill_service,
             Kill.WORKER: self._kill_worker,
@@ -46,19 +47,17 @@ class Killer:
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self._hand.start()
 
     def stop(self) -> None:
         """Return when everything runs."""
-        self._stopping.set()
-        self._thread.join()
+        self._hand.stop()
         self._revive()
 
-    def _run(self) -> None:
-        while not self._stopping.wait(self._random.uniform(_SHORTEST_LIFE_SECONDS, _LONGEST_LIFE_SECONDS)):
-            self._revive()
-            (kill,) = self._random.choices(list(_WEIGHTS), list(_WEIGHTS.values()))
-            self._acts[kill]()
+    def _strike(self) -> None:
+        self._revive()
+        (kill,) = self._random.choices(list(_WEIGHTS), list(_WEIGHTS.values()))
+        self._acts[kill]()
 
     def _revive(self) -> None:
         if not self._ground.service.is_running():
@@ -66,7 +65,7 @@ class Killer:
             self._ground.service.start(wait=False)
 
     def _stay_dead(self) -> None:
-        self._stopping.wait(self._random.uniform(0, _LONGEST_DEATH_SECONDS))
+        self._hand.wait(self._random.uniform(0, _LONGEST_DEATH_SECONDS))
 
     def _kill_service(self) -> None:
         self._ground.service.kill()

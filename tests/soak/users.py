@@ -1,7 +1,6 @@
 """The users of a soak: threads that put, overwrite, delete, copy and rename objects at random, through S3."""
 
 import io
-import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from urllib3.exceptions import HTTPError
 
 from simulator.minio_standin import MinioStandin
 from soak import keys
+from soak.repeated import Repeated
 
 _KIB = 1024
 _MIB = 1024 * _KIB
@@ -96,26 +96,18 @@ class Users:
 
     def __init__(self, minio: MinioStandin, *, seed: int) -> None:
         self.memory = Memory({}, Counter(), Counter())
-        self._stopping = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._act, args=(_User(minio, Random(f"{seed} user {number}"), self.memory),))
-            for number in range(_THREADS)
-        ]
+        acting = [_User(minio, Random(f"{seed} user {number}"), self.memory) for number in range(_THREADS)]
+        self._users = [Repeated(user.act, pause=user.pause) for user in acting]
 
     def start(self) -> None:
         """Begin."""
-        for thread in self._threads:
-            thread.start()
+        for user in self._users:
+            user.start()
 
     def stop(self) -> None:
         """Return when the last operation is done."""
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _act(self, user: "_User") -> None:
-        while not self._stopping.wait(user.pause()):
-            user.act()
+        for user in self._users:
+            user.stop()
 
 
 class _User:

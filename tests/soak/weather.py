@@ -1,6 +1,5 @@
 """The weather of a soak: faults at Graph and at MinIO, at random, and a line that is now fast, now slow."""
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from simulator.faults import (
 from simulator.graph_server import GraphSimulator
 from simulator.minio_faults import ReadFault
 from simulator.minio_standin import MinioStandin
+from soak.repeated import Repeated
 
 _MIB = 1024 * 1024
 _PAUSE_SECONDS = 0.25
@@ -68,7 +68,7 @@ _TROUBLES = (
 
 
 class Weather:
-    """Sends faults until it is stopped; `met` counts those that met a call, by name."""
+    """Sends faults until it is stopped; `met` then counts those that met a call, by name."""
 
     def __init__(self, graph: GraphSimulator, minio: MinioStandin, *, seed: int) -> None:
         self._graph = graph
@@ -76,8 +76,8 @@ class Weather:
         self._random = Random(f"{seed} weather")
         self._sent: list[tuple[str, Fault]] = []
         self._other: Counter[str] = Counter()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        self.met: Counter[str] = Counter()
+        self._sky = Repeated(self._change, pause=lambda: self._random.expovariate(1 / _PAUSE_SECONDS))
         self._changes: list[tuple[Callable[[], None], int]] = [
             (self._trouble_graph, 20),
             (self._fail_reads, 3),
@@ -87,22 +87,20 @@ class Weather:
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self._sky.start()
 
-    def stop(self) -> Counter[str]:
-        """Let the sun shine; how many faults there were of each name."""
-        self._stopping.set()
-        self._thread.join()
+    def stop(self) -> None:
+        """Let the sun shine."""
+        self._sky.stop()
         spared = {id(fault) for fault in self._graph.pending_faults()}
         self._graph.clear_faults()
         self._graph.latency, self._graph.bandwidth = 0.0, None
         self._minio.heal()
-        return self._other + Counter(name for name, fault in self._sent if id(fault) not in spared)
+        self.met = self._other + Counter(name for name, fault in self._sent if id(fault) not in spared)
 
-    def _run(self) -> None:
+    def _change(self) -> None:
         changes, weights = zip(*self._changes, strict=True)
-        while not self._stopping.wait(self._random.expovariate(1 / _PAUSE_SECONDS)):
-            self._random.choices(changes, weights)[0]()
+        self._random.choices(changes, weights)[0]()
 
     def _trouble_graph(self) -> None:
         (trouble,) = self._random.choices(_TROUBLES, [trouble.weight for trouble in _TROUBLES])

@@ -283,7 +283,14 @@ class FakeLibrary:
             kind = {"file": {"hashes": {"quickXorHash": _quickxor(item.shown)}}, "size": len(item.shown)}
         who: dict[str, Any] = {"application": {"id": item.by}} if item.by else {"user": {"id": "ana"}}
         name = item.path.rpartition("/")[2]
-        return {"id": item.id, "name": name, "eTag": f"{item.id},{item.version}", "lastModifiedBy": who, **kind}
+        return {
+            "id": item.id,
+            "name": name,
+            "eTag": f"{item.id},{item.version}",
+            "lastModifiedBy": who,
+            "createdBy": who,
+            **kind,
+        }
 
 
 def _expected(session: Session) -> dict[str, Any]:
