@@ -150,4 +150,5 @@ def is_silence(error: TransientError) -> bool:
 def is_refusal(error: TransientError | PermanentError) -> bool:
     """True if the other side answered that it did not do it, as against a failure that leaves that open."""
     status = error.status or 0
-    return isinstance(error, ThrottledError) or HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    never_left = isinstance(error, ThrottledError | StoppingError)
+    return never_left or HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR

@@ -34,7 +34,7 @@ USER_AGENT = "NONISV|sharepoint-proxy|sharepoint-proxy/0.1.0"
 """The form that Microsoft asks of programs, so that its throttling can tell them apart."""
 
 _CONNECT_SECONDS = 10.0
-_ANSWER_SECONDS = 60.0
+ANSWER_SECONDS = 60.0
 _SLOWEST_BYTES_PER_SECOND = 100_000
 """An answer may take a minute, and longer the more was sent."""
 
@@ -92,13 +92,23 @@ class Graph:
     """One HTTP client for all threads.
 
     `call` and `call_upload_url` return answers whose status is in `accept` and raise for all others: PermanentError, or a
-    TransientError that says what of kind it is; StoppingError when the service stops during a pause.
+    TransientError that says of what kind it is; StoppingError when the service stops during a pause. An answer may take
+    ANSWER_SECONDS, and longer the more was sent.
     """
 
-    def __init__(self, *, base_url: str, tokens: Tokens, throttle: Throttle, connections: int) -> None:
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        tokens: Tokens,
+        throttle: Throttle,
+        connections: int,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
         self._base_url = base_url
         self._tokens = tokens
         self._throttle = throttle
+        self._answer_seconds = answer_seconds
         self._session = _session(connections)
 
     def call(
@@ -156,7 +166,7 @@ class Graph:
         headers = {"client-request-id": str(uuid.uuid4()), **request.headers}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
-        seconds = _ANSWER_SECONDS + len(request.body or b"") / _SLOWEST_BYTES_PER_SECOND
+        seconds = self._answer_seconds + len(request.body or b"") / _SLOWEST_BYTES_PER_SECOND
         try:
             response = self._session.request(
                 request.method,

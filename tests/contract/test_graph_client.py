@@ -11,7 +11,7 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
-from contract.service_graph import FRAGMENT_BYTES, MODIFIED, ServiceGraph, content_of, make_tokens
+from contract.service_graph import FRAGMENT_BYTES, MODIFIED, GrantedTokens, ServiceGraph, content_of, make_tokens
 
 from sharepoint_proxy.backoff import PAUSE_WITHOUT_ADVICE_SECONDS
 from sharepoint_proxy.errors import (
@@ -28,7 +28,7 @@ from sharepoint_proxy.errors import (
 from sharepoint_proxy.graph import Graph
 from sharepoint_proxy.throttle import Throttle
 from simulator.calls import CallKind
-from simulator.faults import AnswerWith, CutConnection, CutPoint, Fault, FaultBody, Match, TruncateAnswer
+from simulator.faults import AnswerWith, CutConnection, CutPoint, Fault, FaultBody, Hang, Match, TruncateAnswer
 from simulator.graph_server import GraphSimulator
 
 OUR_CALLS = [kind for kind in CallKind if kind not in {CallKind.OPENID, CallKind.TOKEN}]
@@ -312,3 +312,18 @@ def test_no_error_holds_an_upload_url_that_cannot_be_reached(service: ServiceGra
     error = failure(lambda: service.graph.call_upload_url("GET", f"https://localhost:1/up?tempauth={secret}"))
     assert isinstance(error, TransientError)
     assert secret not in "".join([repr(error), *traceback.format_exception(error)])
+
+
+def test_a_black_hole_ends(service: ServiceGraph) -> None:
+    """An answer that does not come is waited for only so long, and longer the more was sent."""
+    impatient = Graph(
+        base_url=service.simulator.base_url,
+        tokens=GrantedTokens(service.simulator),
+        throttle=Throttle(most=1),
+        connections=1,
+        answer_seconds=0.3,
+    )
+    service.simulator.add_fault(Fault(GET, Hang(2)))
+    error = failure(lambda: impatient.call("GET", f"/drives/{service.drive.id}/root:/none"))
+    assert type(error) is TransientError
+    assert "ReadTimeout" in str(error)

@@ -11,7 +11,7 @@ from e2e.trouble import FOLDER, calm, nudge, open_stage, start_again, versions_o
 from simulator.calls import CallKind
 from simulator.stage import Stage
 
-FILES = 160
+FILES = 120
 GRACE_SECONDS = 30
 
 
