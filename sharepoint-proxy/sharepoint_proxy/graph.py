@@ -134,9 +134,6 @@ class Graph:
         if response.status_code == HTTPStatus.UNAUTHORIZED:
             self._tokens.drop(token)
             response = self._send(request, self._tokens.current())
-            if response.status_code == HTTPStatus.UNAUTHORIZED:
-                message = _message(Answer(response.status_code, _json(response)), response.headers)
-                raise OutageError(message, subject=Subject.TOKEN, status=response.status_code)
         return self._judged(response, accept)
 
     def call_upload_url(
@@ -271,16 +268,18 @@ def _failure(answer: Answer, headers: Mapping[str, str]) -> ProxyError:
     match status:
         case HTTPStatus.BAD_REQUEST | HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return PermanentError(message, status=status)
+        case HTTPStatus.UNAUTHORIZED:
+            return OutageError(message, subject=Subject.TOKEN, status=status)
         case HTTPStatus.LOCKED:
             return LockedError(message, status=status, retry_after=wait)
         case HTTPStatus.INSUFFICIENT_STORAGE:
             return OutageError(message, subject=Subject.QUOTA, status=status, retry_after=_QUOTA_RETRY_SECONDS)
         case HTTPStatus.FORBIDDEN | HTTPStatus.NOT_FOUND:
             return AccessError(message, status=status)
-        case HTTPStatus.TOO_MANY_REQUESTS:
+        case HTTPStatus.TOO_MANY_REQUESTS | HTTPStatus.SERVICE_UNAVAILABLE if (
+            wait is not None or status == HTTPStatus.TOO_MANY_REQUESTS
+        ):
             return ThrottledError(message, status=status, retry_after=wait or PAUSE_WITHOUT_ADVICE_SECONDS)
-        case HTTPStatus.SERVICE_UNAVAILABLE if wait is not None:
-            return ThrottledError(message, status=status, retry_after=wait)
         case HTTPStatus.BAD_GATEWAY | HTTPStatus.SERVICE_UNAVAILABLE | HTTPStatus.GATEWAY_TIMEOUT:
             return GatewayError(message, status=status, retry_after=wait)
     return TransientError(message, status=status, retry_after=wait)

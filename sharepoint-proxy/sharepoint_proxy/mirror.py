@@ -155,7 +155,7 @@ class Mirror:
 
     def _write(self, job: Job, path: str, stored: StoredObject, entry: LedgerEntry | None) -> Outcome:
         upload = Upload(path=path, etag=stored.etag, size=stored.size)
-        if entry is not None and job.upload is None and _is_mirrored(entry, upload):
+        if entry is not None and job.upload is None and _is_same_write(entry, upload):
             return Outcome(state=State.SETTLED, action=Action.UNCHANGED)
         if stored.size > SESSION_ABOVE_BYTES and not job.large:
             # The event's size misled: wait for one of the places that are kept for upload sessions.
@@ -381,11 +381,7 @@ def _entry(job: Job, upload: Upload, item_id: str, quickxor: str) -> LedgerEntry
     )
 
 
-def _is_mirrored(entry: LedgerEntry, upload: Upload) -> bool:
-    return (entry.path, entry.etag, entry.size) == (upload.path, upload.etag, upload.size)
-
-
-def _is_same_write(one: Upload, other: Upload) -> bool:
+def _is_same_write(one: LedgerEntry | Upload, other: Upload) -> bool:
     return (one.path, one.etag, one.size) == (other.path, other.etag, other.size)
 
 

@@ -65,7 +65,7 @@ class Workers:
     """PLACES threads, of which LARGE_PLACES may run upload sessions at a time.
 
     CONVERGE does the work for one key; PUBLISH is told each outcome once it is written down; THROTTLE says when and how many
-    may work.
+    may work; ALARMS are sounded when something that every key needs is away.
     """
 
     def __init__(
@@ -123,25 +123,25 @@ class Workers:
         self._threads.shutdown()
 
     def _dispatch(self) -> None:
-        while self._wait_for_work():
+        while (open_places := self._wait_for_work()) is not None:
             try:
-                self._hand_out()
+                self._hand_out(*open_places)
             except JournalError as error:
                 _log.error("journal_failed", extra={"reason": str(error)})
                 time.sleep(_JOURNAL_RETRY_SECONDS)
 
-    def _wait_for_work(self) -> bool:
-        """Sleep until a key is due and a place is free; False when the service stops."""
+    def _wait_for_work(self) -> tuple[int, int] | None:
+        """Sleep until a key is due and a place is free, and return the open places; None when the service stops."""
         while True:
             with self._changed:
                 if self._stopping:
-                    return False
+                    return None
                 self._look = False
             places, large_places = self._open_places()
             due = self._seconds_until_due(large_places) if places else _CROWDED_SECONDS
             pause = max(self._throttle.paused_seconds(), self._held_until - time.monotonic())
             if max(due, pause) <= 0:
-                return True
+                return places, large_places
             with self._changed:
                 if not self._look and not self._stopping:
                     self._changed.wait(max(due, pause))
@@ -165,8 +165,7 @@ class Workers:
             return _JOURNAL_RETRY_SECONDS
         return _IDLE_SECONDS if due is None else min(due, _IDLE_SECONDS)
 
-    def _hand_out(self) -> None:
-        places, large_places = self._open_places()
+    def _hand_out(self, places: int, large_places: int) -> None:
         for job in self._journal.claim(places=places, large_places=large_places):
             with self._changed:
                 is_probe = bool(self._holding)

@@ -1,7 +1,6 @@
 """The whole stage: the Graph simulator, the MinIO stand-in (or MinIO itself) and the service between them."""
 
 import io
-import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -106,8 +105,3 @@ class Stage:
     def kinds(self) -> list[str]:
         """The kinds of the calls at Graph since the last time they were asked for, by name."""
         return [call.kind.name for call in self.calls()]
-
-
-def scratch_folder() -> Path:
-    """A folder that the system cleans up."""
-    return Path(tempfile.mkdtemp(prefix="sharepoint-proxy-"))
