@@ -10,10 +10,10 @@ from typing import Any
 # gunicorn reads this file before it puts the folder of the application on the path.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from sharepoint_proxy import logs, wiring
+from sharepoint_proxy import assembly, logs, wiring
 
 # A wrong configuration ends here, in the master, with one message and exit code 2.
-_settings = wiring.configure_or_exit(os.environ).settings
+_settings = assembly.configure_or_exit(os.environ).settings
 
 bind = f"0.0.0.0:{_settings.port}"
 # One process holds the journal. Threads beyond the seats for waiting requests keep /health answering.

@@ -7,10 +7,11 @@ thread was asked for.
 import re
 import time
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -30,7 +31,8 @@ from sharepoint_proxy.errors import (
 )
 from sharepoint_proxy.records import Answer
 
-USER_AGENT = "NONISV|sharepoint-proxy|sharepoint-proxy/0.1.0"
+VERSION = "0.1.0"
+USER_AGENT = f"NONISV|sharepoint-proxy|sharepoint-proxy/{VERSION}"
 """The form that Microsoft asks of programs, so that its throttling can tell them apart."""
 
 _CONNECT_SECONDS = 10.0
@@ -82,6 +84,7 @@ class _Request:
 
     method: str
     url: str = field(repr=False)
+    path: str
     json: Mapping[str, Any] | None = None
     body: Body | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -93,7 +96,8 @@ class Graph:
 
     `call` and `call_upload_url` return answers whose status is in `accept` and raise for all others: PermanentError, or a
     TransientError that says of what kind it is; StoppingError when the service stops during a pause. An answer may take
-    ANSWER_SECONDS, and longer the more was sent.
+    ANSWER_SECONDS, and longer the more was sent. ANSWERED is told the method, path and status of each request: "upload" is the
+    path of all upload URLs, and 0 the status where no answer came.
     """
 
     def __init__(
@@ -104,11 +108,13 @@ class Graph:
         throttle: Throttle,
         connections: int,
         answer_seconds: float = ANSWER_SECONDS,
+        answered: Callable[[str, str, int], None] = lambda _method, _path, _status: None,
     ) -> None:
         self._base_url = base_url
         self._tokens = tokens
         self._throttle = throttle
         self._answer_seconds = answer_seconds
+        self._answered = answered
         self._session = _session(connections)
 
     def call(
@@ -126,9 +132,8 @@ class Graph:
         After a 401 the token is renewed and the call made once more, with the body from its beginning.
         """
         url = path if path.startswith("https://") else self._base_url + path
-        request = _Request(
-            method, url, json=json, body=body, headers=headers or {}, cost=_READ_COST if method == "GET" else _COST
-        )
+        cost = _READ_COST if method == "GET" else _COST
+        request = _Request(method, url, urlsplit(path).path, json=json, body=body, headers=headers or {}, cost=cost)
         token = self._tokens.current()
         response = self._send(request, token)
         if response.status_code == HTTPStatus.UNAUTHORIZED:
@@ -147,15 +152,20 @@ class Graph:
     ) -> Answer:
         """One request to an upload URL, which carries its own secret: a bearer token sent along is answered 401."""
         # Microsoft states no cost for upload URLs: they keep the pause, but no pace.
-        return self._judged(self._send(_Request(method, url, body=body, headers=headers or {}), None), accept)
+        request = _Request(method, url, "upload", body=body, headers=headers or {})
+        return self._judged(self._send(request, None), accept)
 
     def _send(self, request: "_Request", token: str | None) -> requests.Response:
         if not self._throttle.wait(request.cost):
             raise StoppingError("The service is stopping.")
         try:
             response = self._exchange(request, token)
+        except TransientError:
+            self._answered(request.method, request.path, 0)
+            raise
         finally:
             self._throttle.answered(request.cost)
+        self._answered(request.method, request.path, response.status_code)
         self._heed(response.headers)
         return response
 

@@ -46,11 +46,15 @@ class Graph(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drive:
-    """A document library: `id` for Graph, `name` as people see it, `url_path` as its address has it ("/sites/team/Shared Documents")."""
+    """A document library: `id` for Graph, `name` as people see it, `url_path` as its address has it ("/sites/team/Shared Documents").
+
+    `web_url` is that address itself, percent-encoded, without a slash at its end.
+    """
 
     id: str
     name: str
     url_path: str
+    web_url: str = ""
 
 
 def find_drive(graph: Graph, *, site_host: str, site_relative_path: str, library: str | None) -> Drive:
@@ -224,8 +228,13 @@ def _text(body: Mapping[str, Any], name: str) -> str:
 
 
 def _drive(body: Mapping[str, Any]) -> Drive:
-    url_path = unquote(urlsplit(str(body.get("webUrl", ""))).path)
-    return Drive(id=_text(body, "id"), name=str(body.get("name", "")), url_path=url_path)
+    web_url = str(body.get("webUrl", "")).rstrip("/")
+    return Drive(
+        id=_text(body, "id"),
+        name=str(body.get("name", "")),
+        url_path=unquote(urlsplit(web_url).path),
+        web_url=web_url,
+    )
 
 
 def _url_name(drive: Drive) -> str:

@@ -195,6 +195,31 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A row of the journal as a person reads it: a key that may differ from SharePoint, and why it still does.
+
+    `event` is what brought it here; times are in seconds since the epoch. A parked one may be `blocked_by` an object ("bucket/key").
+    """
+
+    bucket: str
+    key: str
+    state: State
+    is_working: bool
+    event: str
+    marked_at: float
+    due_at: float
+    attempts: int
+    reason: str
+    status: int | None
+    blocked_by: str | None
+
+    @property
+    def name(self) -> str:
+        """The key with its bucket in front."""
+        return f"{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """How many rows the journal holds in each state, and since when the oldest waits (seconds since the epoch)."""
 

@@ -1,35 +1,29 @@
-"""Joins the parts: settings in, a running service out. The only module that knows every other."""
+"""Joins the parts: settings in, a running service out."""
 
 import fcntl
 import logging
 import os
-import ssl
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, NoReturn, TypeVar
+from typing import IO, TypeVar
 from wsgiref.types import WSGIApplication
 
-from sharepoint_proxy import backoff, certificate, database, environment, library, paths, tables, web
+from sharepoint_proxy import assembly, backoff, database, tables, web
+from sharepoint_proxy.activity import Activity, Snapshot
 from sharepoint_proxy.alarms import Alarms
-from sharepoint_proxy.certificate import Credential
+from sharepoint_proxy.assembly import Configuration
+from sharepoint_proxy.backlog import Backlog
 from sharepoint_proxy.database import Database
 from sharepoint_proxy.errors import ConfigError, JournalError, ProxyError
-from sharepoint_proxy.graph import Graph
-from sharepoint_proxy.journal import Journal
+from sharepoint_proxy.graph import VERSION
 from sharepoint_proxy.library import Drive, Library
 from sharepoint_proxy.mirror import Mirror
-from sharepoint_proxy.paths import Routing
-from sharepoint_proxy.records import Job, Outcome
+from sharepoint_proxy.records import Job, Outcome, State
 from sharepoint_proxy.sessions import Sessions
-from sharepoint_proxy.settings import STAND_IN, Settings
-from sharepoint_proxy.source import Source
+from sharepoint_proxy.settings import Settings
 from sharepoint_proxy.throttle import Throttle
-from sharepoint_proxy.tokens import Tokens
 from sharepoint_proxy.waiting import WaitingRoom
 from sharepoint_proxy.worker import Workers
 
@@ -41,75 +35,10 @@ WAITING_SEATS = 64
 _CERTIFICATE_ENDS_SOON = timedelta(days=30)
 _DAY_SECONDS = 86400.0
 _CONNECTOR_STOP_SECONDS = 5.0
+_SHOWN_WAITING = 20
+_SHOWN_PARKED = 200
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Configuration:
-    """Everything that the start needs, proved usable as far as that goes without a network."""
-
-    settings: Settings
-    routing: Routing
-    credential: Credential
-    warnings: tuple[str, ...]
-
-
-def configure(variables: Mapping[str, str]) -> Configuration:
-    """The configuration in VARIABLES; ConfigError that lists every problem of it."""
-    reading = environment.read(variables)
-    settings = reading.settings
-    problems = list(reading.problems)
-    routing = _tried(
-        problems,
-        lambda: paths.parse_routing(
-            settings.allowed_prefixes, buckets=settings.minio_buckets, bucket_as_folder=settings.bucket_as_folder
-        ),
-    )
-    credential = _tried(
-        problems,
-        lambda: certificate.load(
-            settings.cert_path, settings.key_path, passphrase=settings.key_passphrase, now=datetime.now(UTC)
-        ),
-    )
-    problems.extend(_ca_bundle_problems(variables))
-    if problems or routing is None or credential is None:
-        raise ConfigError(list(dict.fromkeys(problems)))
-    return Configuration(settings=settings, routing=routing, credential=credential, warnings=reading.warnings)
-
-
-def _ca_bundle_problems(variables: Mapping[str, str]) -> Iterator[str]:
-    """What is wrong with the file of certificates to trust, which the libraries below would only tell at the first request."""
-    bundle = variables.get("REQUESTS_CA_BUNDLE", "")
-    if not bundle or Path(bundle).is_dir():
-        return
-    try:
-        ssl.create_default_context(cafile=bundle)
-    except (OSError, ssl.SSLError) as error:
-        yield f"REQUESTS_CA_BUNDLE {bundle} holds no certificates that can be read ({error.strerror or error})."
-
-
-def configure_or_exit(variables: Mapping[str, str]) -> Configuration:
-    """The configuration, or one message on stderr that lists every problem, and exit code 2."""
-    try:
-        return configure(variables)
-    except ConfigError as error:
-        _refuse_start(error)
-
-
-def _tried(problems: list[str], step: Callable[[], T]) -> T | None:
-    try:
-        return step()
-    except ConfigError as error:
-        # What is missing was said already; a stand-in for it is no second problem.
-        problems.extend(problem for problem in error.problems if STAND_IN not in problem)
-        return None
-
-
-def _refuse_start(error: ConfigError) -> NoReturn:
-    lines = "".join(f"  - {problem}\n" for problem in error.problems)
-    sys.stderr.write(f"sharepoint-proxy cannot start with this configuration:\n{lines}")
-    raise SystemExit(2)
 
 
 def hold_data_dir_or_exit(data_dir: Path) -> IO[str]:
@@ -119,50 +48,33 @@ def hold_data_dir_or_exit(data_dir: Path) -> IO[str]:
         lock = (data_dir / "lock").open("w")
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        _refuse_start(
+        assembly.refuse_start(
             ConfigError([f"Another sharepoint-proxy is using DATA_DIR {data_dir}: stop it, or name another folder."])
         )
     except OSError as error:
         advice = f"DATA_DIR {data_dir} cannot be written by uid {os.getuid()} ({error.strerror}): it must be a folder that this user may write."
-        _refuse_start(ConfigError([advice]))
+        assembly.refuse_start(ConfigError([advice]))
     return lock
 
 
 def prepare_journal_or_exit(settings: Settings) -> None:
     """Make sure that there is a sound journal: a damaged one is set aside, one that cannot be written ends in exit code 2."""
     try:
-        made, damaged = database.open_or_replace(_journal_path(settings), schema=tables.SCHEMA, now=datetime.now(UTC))
+        made, damaged = database.open_or_replace(
+            assembly.journal_path(settings), schema=tables.SCHEMA, now=datetime.now(UTC)
+        )
         if damaged is not None:
             reason = (
                 f"The journal was damaged. It is kept as {damaged}, and a new one begins. What it had still to do is lost:"
                 " compare the library with MinIO (rclone check), and announce what differs by POST /s3event."
             )
-            _journal_in(made, settings).schedule_reconcile(reason)
+            assembly.journal_in(made, settings).schedule_reconcile(reason)
             _log.error("journal_damaged", extra={"reason": reason})
         made.close()
     except JournalError as error:
-        _refuse_start(
+        assembly.refuse_start(
             ConfigError([f"{error} Is DATA_DIR {settings.data_dir} on a disk with room that may be written?"])
         )
-
-
-def _journal_path(settings: Settings) -> Path:
-    return settings.data_dir / "journal.db"
-
-
-def _journal_in(made: Database, settings: Settings) -> Journal:
-    return Journal(
-        made,
-        place_of=paths.comparison_key,
-        delete_grace_seconds=settings.delete_grace_seconds,
-        clock=_steady_clock(),
-    )
-
-
-def _steady_clock() -> Callable[[], float]:
-    """Seconds since the epoch as they were at the start, then counted evenly: a clock that is set must not stop the mirror."""
-    ahead = time.time() - time.monotonic()
-    return lambda: ahead + time.monotonic()
 
 
 class Service:
@@ -172,14 +84,18 @@ class Service:
         settings = configuration.settings
         self._configuration = configuration
         self._settings = settings
-        self._database = Database(_journal_path(settings), schema=tables.SCHEMA)
-        self._journal = _journal_in(self._database, settings)
+        self._database = Database(assembly.journal_path(settings), schema=tables.SCHEMA)
+        self._journal = assembly.journal_in(self._database, settings)
         self._room = WaitingRoom(seats=WAITING_SEATS)
         self._throttle = Throttle(most=settings.upload_workers)
         self._alarms = Alarms()
+        self._activity = Activity()
+        self._backlog = Backlog(self._database)
+        self._started_at = time.time()
         self._stopping = threading.Event()
         self._not_ready = ["The document library was not found yet."]
-        self._graph = self._make_graph()
+        self._graph = assembly.make_graph(configuration, self._throttle)
+        self._drive: Drive | None = None
         self._mirror: Mirror | None = None
         self._workers = Workers(
             journal=self._journal,
@@ -190,6 +106,7 @@ class Service:
             large_places=settings.large_uploads,
             max_attempts=settings.max_attempts,
             alarms=self._alarms,
+            watchers=(self._activity,),
         )
         self._connector = threading.Thread(target=self._connect, name="connector", daemon=True)
         self.app = self._make_app()
@@ -218,20 +135,25 @@ class Service:
         self._workers.stop()
         self._database.close()
 
-    def _make_graph(self) -> Graph:
-        settings = self._settings
-        tokens = Tokens(
-            client_id=settings.client_id,
-            authority=settings.authority,
-            known_authority=settings.known_authority,
-            scope=settings.graph_scope,
-            credential=self._configuration.credential,
-        )
-        return Graph(
-            base_url=settings.graph_base_url,
-            tokens=tokens,
-            throttle=self._throttle,
-            connections=settings.upload_workers + 2,
+    def snapshot(self) -> Snapshot:
+        """What there is to see just now; JournalError when the journal cannot be read."""
+        return Snapshot(
+            at=time.time(),
+            version=VERSION,
+            started_at=self._started_at,
+            reasons=tuple(self._what_is_wrong()),
+            counts=self._journal.counts(),
+            transfers=tuple(self._activity.transfers()),
+            waiting=tuple(self._backlog.changes(State.WAITING, limit=_SHOWN_WAITING)),
+            parked=tuple(self._backlog.changes(State.PARKED, limit=_SHOWN_PARKED)),
+            done=tuple(self._activity.done()),
+            minutes=tuple(self._activity.minutes()),
+            paused_seconds=self._throttle.paused_seconds(),
+            places=self._throttle.limit(),
+            library_name=self._drive.name if self._drive is not None else "",
+            library_url=self._drive.web_url if self._drive is not None else "",
+            certificate_ends_at=self._configuration.credential.not_after,
+            reconciled="",
         )
 
     def _make_app(self) -> WSGIApplication:
@@ -273,7 +195,7 @@ class Service:
         attempt = 0
         while not self._stopping.is_set():
             try:
-                return self._begin_with(self._find_drive())
+                return self._begin_with(assembly.find_drive(self._graph, self._settings))
             except ProxyError as error:
                 attempt += 1
                 self._not_ready = [str(error)]
@@ -282,20 +204,12 @@ class Service:
             self._stopping.wait(delay)
         return None
 
-    def _find_drive(self) -> Drive:
-        site = self._settings.site_path
-        return library.find_drive(
-            self._graph,
-            site_host=site.host,
-            site_relative_path=site.relative_path,
-            library=self._settings.document_library,
-        )
-
     def _begin_with(self, drive: Drive) -> None:
         shelf = Library(self._graph, drive)
+        self._drive = drive
         self._mirror = Mirror(
             routing=self._configuration.routing,
-            source=self._make_source(),
+            source=self._activity.watched(assembly.make_source(self._settings)),
             journal=self._journal,
             library=shelf,
             application_id=self._settings.client_id,
@@ -317,17 +231,6 @@ class Service:
         }
         _log.info("startup", extra={**facts, "waiting": counts.waiting, "parked": counts.parked})
         self._workers.start()
-
-    def _make_source(self) -> Source:
-        endpoint = self._settings.minio_endpoint
-        return Source(
-            endpoint=endpoint.address,
-            secure=endpoint.secure,
-            access_key=self._settings.minio_access_key,
-            secret_key=self._settings.minio_secret_key,
-            region=self._settings.minio_region,
-            connections=self._settings.upload_workers + 2,
-        )
 
     def _converge(self, job: Job) -> Outcome:
         if self._mirror is None:

@@ -4,7 +4,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol
@@ -61,11 +61,18 @@ class Alarms(Protocol):
     def end(self, *subjects: Subject) -> None: ...
 
 
+class Watcher(Protocol):
+    """Is told what the workers do; it must be quick, and raise nothing."""
+
+    def began(self, job: Job) -> None: ...
+    def ended(self, job: Job, outcome: Outcome, seconds: float) -> None: ...
+
+
 class Workers:
     """PLACES threads, of which LARGE_PLACES may run upload sessions at a time.
 
     CONVERGE does the work for one key; PUBLISH is told each outcome once it is written down; THROTTLE says when and how many
-    may work; ALARMS are sounded when something that every key needs is away.
+    may work; ALARMS are sounded when something that every key needs is away; WATCHERS see each look at a key begin and end.
     """
 
     def __init__(
@@ -79,6 +86,7 @@ class Workers:
         large_places: int,
         max_attempts: int,
         alarms: Alarms,
+        watchers: Sequence[Watcher] = (),
     ) -> None:
         self._journal = journal
         self._converge = converge
@@ -89,6 +97,7 @@ class Workers:
         self._free_large_places = large_places
         self._max_attempts = max_attempts
         self._alarms = alarms
+        self._watchers = watchers
         self._outages = 0
         self._holding: set[Subject] = set()
         self._probes = 0
@@ -190,13 +199,18 @@ class Workers:
 
     def _work(self, job: Job) -> None:
         began = time.monotonic()
+        for watcher in self._watchers:
+            watcher.began(job)
         outcome = self._judged(job)
         self._settle(job, outcome)
         self._go_on(outcome)
         self._publish(job, outcome)
+        seconds = time.monotonic() - began
+        for watcher in self._watchers:
+            watcher.ended(job, outcome, seconds)
         # A key that only changes its queue has no outcome yet.
         if outcome.large is None:
-            _report(job, outcome, time.monotonic() - began)
+            _report(job, outcome, seconds)
 
     def _judged(self, job: Job) -> Outcome:
         """What came of one try: errors become outcomes here and nowhere else."""

@@ -2,7 +2,8 @@
 
 import os
 
-from sharepoint_proxy.wiring import Service, configure_or_exit
+from sharepoint_proxy.assembly import configure_or_exit
+from sharepoint_proxy.wiring import Service
 
 service = Service(configure_or_exit(os.environ))
 app = service.app

@@ -1,0 +1,153 @@
+"""Makes the parts that the service and the commands share, from one proved configuration."""
+
+import ssl
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from sharepoint_proxy import certificate, environment, library, paths
+from sharepoint_proxy.certificate import Credential
+from sharepoint_proxy.database import Database
+from sharepoint_proxy.errors import ConfigError
+from sharepoint_proxy.graph import Graph
+from sharepoint_proxy.journal import Journal
+from sharepoint_proxy.library import Drive
+from sharepoint_proxy.paths import Routing
+from sharepoint_proxy.settings import STAND_IN, Settings
+from sharepoint_proxy.source import Source
+from sharepoint_proxy.throttle import Throttle
+from sharepoint_proxy.tokens import Tokens
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """Everything that the start needs, proved usable as far as that goes without a network."""
+
+    settings: Settings
+    routing: Routing
+    credential: Credential
+    warnings: tuple[str, ...]
+
+
+def configure(variables: Mapping[str, str]) -> Configuration:
+    """The configuration in VARIABLES; ConfigError that lists every problem of it."""
+    reading = environment.read(variables)
+    settings = reading.settings
+    problems = list(reading.problems)
+    routing = _tried(
+        problems,
+        lambda: paths.parse_routing(
+            settings.allowed_prefixes, buckets=settings.minio_buckets, bucket_as_folder=settings.bucket_as_folder
+        ),
+    )
+    credential = _tried(
+        problems,
+        lambda: certificate.load(
+            settings.cert_path, settings.key_path, passphrase=settings.key_passphrase, now=datetime.now(UTC)
+        ),
+    )
+    problems.extend(_ca_bundle_problems(variables))
+    if problems or routing is None or credential is None:
+        raise ConfigError(list(dict.fromkeys(problems)))
+    return Configuration(settings=settings, routing=routing, credential=credential, warnings=reading.warnings)
+
+
+def _ca_bundle_problems(variables: Mapping[str, str]) -> Iterator[str]:
+    """What is wrong with the file of certificates to trust, which the libraries below would only tell at the first request."""
+    bundle = variables.get("REQUESTS_CA_BUNDLE", "")
+    if not bundle or Path(bundle).is_dir():
+        return
+    try:
+        ssl.create_default_context(cafile=bundle)
+    except (OSError, ssl.SSLError) as error:
+        yield f"REQUESTS_CA_BUNDLE {bundle} holds no certificates that can be read ({error.strerror or error})."
+
+
+def configure_or_exit(variables: Mapping[str, str]) -> Configuration:
+    """The configuration, or one message on stderr that lists every problem, and exit code 2."""
+    try:
+        return configure(variables)
+    except ConfigError as error:
+        refuse_start(error)
+
+
+def _tried(problems: list[str], step: Callable[[], T]) -> T | None:
+    try:
+        return step()
+    except ConfigError as error:
+        # What is missing was said already; a stand-in for it is no second problem.
+        problems.extend(problem for problem in error.problems if STAND_IN not in problem)
+        return None
+
+
+def refuse_start(error: ConfigError) -> NoReturn:
+    """One message on stderr that lists every problem, and exit code 2."""
+    lines = "".join(f"  - {problem}\n" for problem in error.problems)
+    sys.stderr.write(f"sharepoint-proxy cannot start with this configuration:\n{lines}")
+    raise SystemExit(2)
+
+
+def journal_path(settings: Settings) -> Path:
+    """The file of the journal."""
+    return settings.data_dir / "journal.db"
+
+
+def journal_in(made: Database, settings: Settings) -> Journal:
+    """The journal whose rows MADE holds."""
+    return Journal(
+        made,
+        place_of=paths.comparison_key,
+        delete_grace_seconds=settings.delete_grace_seconds,
+        clock=_steady_clock(),
+    )
+
+
+def _steady_clock() -> Callable[[], float]:
+    """Seconds since the epoch as they were at the start, then counted evenly: a clock that is set must not stop the mirror."""
+    ahead = time.time() - time.monotonic()
+    return lambda: ahead + time.monotonic()
+
+
+def make_graph(configuration: Configuration, throttle: Throttle) -> Graph:
+    """The client of Graph, which keeps THROTTLE's pauses."""
+    settings = configuration.settings
+    tokens = Tokens(
+        client_id=settings.client_id,
+        authority=settings.authority,
+        known_authority=settings.known_authority,
+        scope=settings.graph_scope,
+        credential=configuration.credential,
+    )
+    return Graph(
+        base_url=settings.graph_base_url,
+        tokens=tokens,
+        throttle=throttle,
+        connections=settings.upload_workers + 2,
+    )
+
+
+def make_source(settings: Settings) -> Source:
+    """The client of MinIO."""
+    endpoint = settings.minio_endpoint
+    return Source(
+        endpoint=endpoint.address,
+        secure=endpoint.secure,
+        access_key=settings.minio_access_key,
+        secret_key=settings.minio_secret_key,
+        region=settings.minio_region,
+        connections=settings.upload_workers + 2,
+    )
+
+
+def find_drive(graph: Graph, settings: Settings) -> Drive:
+    """The document library of the settings."""
+    site = settings.site_path
+    return library.find_drive(
+        graph, site_host=site.host, site_relative_path=site.relative_path, library=settings.document_library
+    )
