@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from sharepoint_proxy.records import Action, Change, Counts, Job, Outcome, State, StoredObject
+from sharepoint_proxy.records import Action, Change, Counts, Job, Outcome, Reconciled, State, StoredObject
 
 KEPT_OUTCOMES = 50
 KEPT_MINUTES = 60
@@ -82,7 +82,7 @@ class Snapshot:
     library_name: str
     library_url: str
     certificate_ends_at: datetime
-    reconciled: str
+    reconciled: Reconciled | None
 
     def as_json(self) -> dict[str, Any]:
         """The same in JSON's types; the certificate's end in ISO 8601."""

@@ -29,3 +29,8 @@ class Alarms:
         """Everything that is wrong."""
         with self._changing:
             return list(self._sentences.values())
+
+    def subjects(self) -> frozenset[Subject]:
+        """What something is wrong with."""
+        with self._changing:
+            return frozenset(self._sentences)

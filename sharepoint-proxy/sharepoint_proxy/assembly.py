@@ -5,12 +5,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from sharepoint_proxy import certificate, environment, library, paths
-from sharepoint_proxy.certificate import Credential
+from sharepoint_proxy import environment, library, paths
+from sharepoint_proxy.bandwidth import Bandwidth, Body, Schedule
+from sharepoint_proxy.certificate import CertificateFiles, Credential
 from sharepoint_proxy.database import Database
 from sharepoint_proxy.errors import ConfigError
 from sharepoint_proxy.graph import Graph
@@ -31,8 +31,13 @@ class Configuration:
 
     settings: Settings
     routing: Routing
-    credential: Credential
+    certificate: CertificateFiles
     warnings: tuple[str, ...]
+
+    @property
+    def credential(self) -> Credential:
+        """The certificate in use, with its key."""
+        return self.certificate.credential
 
 
 def configure(variables: Mapping[str, str]) -> Configuration:
@@ -46,16 +51,14 @@ def configure(variables: Mapping[str, str]) -> Configuration:
             settings.allowed_prefixes, buckets=settings.minio_buckets, bucket_as_folder=settings.bucket_as_folder
         ),
     )
-    credential = _tried(
+    certificate = _tried(
         problems,
-        lambda: certificate.load(
-            settings.cert_path, settings.key_path, passphrase=settings.key_passphrase, now=datetime.now(UTC)
-        ),
+        lambda: CertificateFiles(settings.cert_path, settings.key_path, passphrase=settings.key_passphrase),
     )
     problems.extend(_ca_bundle_problems(variables))
-    if problems or routing is None or credential is None:
+    if problems or routing is None or certificate is None:
         raise ConfigError(list(dict.fromkeys(problems)))
-    return Configuration(settings=settings, routing=routing, credential=credential, warnings=reading.warnings)
+    return Configuration(settings=settings, routing=routing, certificate=certificate, warnings=reading.warnings)
 
 
 def _ca_bundle_problems(variables: Mapping[str, str]) -> Iterator[str]:
@@ -98,38 +101,53 @@ def journal_path(settings: Settings) -> Path:
     return settings.data_dir / "journal.db"
 
 
-def journal_in(made: Database, settings: Settings) -> Journal:
+def journal_in(made: Database, settings: Settings, clock: Callable[[], float] | None = None) -> Journal:
     """The journal whose rows MADE holds."""
     return Journal(
         made,
         place_of=paths.comparison_key,
         delete_grace_seconds=settings.delete_grace_seconds,
-        clock=_steady_clock(),
+        clock=clock or steady_clock(),
     )
 
 
-def _steady_clock() -> Callable[[], float]:
+def steady_clock() -> Callable[[], float]:
     """Seconds since the epoch as they were at the start, then counted evenly: a clock that is set must not stop the mirror."""
     ahead = time.time() - time.monotonic()
     return lambda: ahead + time.monotonic()
 
 
-def make_graph(configuration: Configuration, throttle: Throttle) -> Graph:
-    """The client of Graph, which keeps THROTTLE's pauses."""
+def make_graph(
+    configuration: Configuration,
+    throttle: Throttle,
+    *,
+    answered: Callable[[str, str, int], None] = lambda _method, _path, _status: None,
+) -> Graph:
+    """The client of Graph, which keeps THROTTLE's pauses; ANSWERED is told the method, path and status of each request."""
     settings = configuration.settings
     tokens = Tokens(
         client_id=settings.client_id,
         authority=settings.authority,
         known_authority=settings.known_authority,
         scope=settings.graph_scope,
-        credential=configuration.credential,
+        credential=configuration.certificate.renewed,
     )
     return Graph(
         base_url=settings.graph_base_url,
         tokens=tokens,
         throttle=throttle,
         connections=settings.upload_workers + 2,
+        answered=answered,
+        paced=_paced(settings),
     )
+
+
+def _paced(settings: Settings) -> Callable[[Body], Body]:
+    """What slows uploads down, if anything does."""
+    if not settings.bandwidth_limit_mbit and not settings.bandwidth_schedule:
+        return lambda body: body
+    schedule = Schedule.parse(settings.bandwidth_schedule, otherwise=settings.bandwidth_limit_mbit)
+    return Bandwidth(schedule).paced
 
 
 def make_source(settings: Settings) -> Source:

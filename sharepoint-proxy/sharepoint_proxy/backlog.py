@@ -11,10 +11,14 @@ from sharepoint_proxy.records import Change, State, Upload
 
 T = TypeVar("T")
 
-_RETRY = """
-UPDATE changes SET state = 'waiting', due_at = :now, attempts = 0, blocked_by = NULL
-WHERE working = 0 AND (:bucket IS NULL OR (bucket = :bucket AND key = :key)) AND (:bucket IS NOT NULL OR state = 'parked')
+# Finds its rows, and whether a worker has them, by indexes.
+_ROWS = """
+SELECT changes.*, claims.key IS NOT NULL AS working FROM changes LEFT JOIN claims USING (bucket, key)
 """
+_RETRY = "UPDATE changes SET state = 'waiting', due_at = ?, attempts = 0, blocked_by = NULL"
+_IS_FREE = "NOT EXISTS (SELECT 1 FROM claims WHERE bucket = changes.bucket AND key = changes.key)"
+_IS_NAMED_AND_FREE = f"bucket = ? AND key = ? AND {_IS_FREE}"
+_FORGET = f"DELETE FROM changes WHERE {_IS_NAMED_AND_FREE}"  # noqa: S608 - our own condition
 
 
 class Database(Protocol):
@@ -39,20 +43,12 @@ class Backlog:
 
     def changes(self, state: State, *, limit: int) -> list[Change]:
         """At most LIMIT rows of this state, those that wait longest first."""
-        rows = self._database.read(
-            "SELECT * FROM changes WHERE state = ? ORDER BY marked_at LIMIT ?", (state.value, limit)
-        )
+        rows = self._database.read(f"{_ROWS} WHERE state = ? ORDER BY marked_at LIMIT ?", (state.value, limit))
         return [_change(row) for row in rows]
-
-    def working(self) -> list[Change]:
-        """What is worked on now."""
-        return [
-            _change(row) for row in self._database.read("SELECT * FROM changes WHERE working = 1 ORDER BY marked_at")
-        ]
 
     def change(self, bucket: str, key: str) -> Change | None:
         """The row of one key."""
-        rows = self._database.read("SELECT * FROM changes WHERE bucket = ? AND key = ?", (bucket, key))
+        rows = self._database.read(f"{_ROWS} WHERE bucket = ? AND key = ?", (bucket, key))
         return _change(rows[0]) if rows else None
 
     def intent(self, bucket: str, key: str) -> Upload | None:
@@ -70,20 +66,19 @@ class Backlog:
 
     def retry(self, bucket: str, key: str) -> bool:
         """Look at this key again now, with all its tries ahead of it; False when the journal does not have it waiting or parked."""
-        return self._retry(bucket, key) > 0
+        return self._count(f"{_RETRY} WHERE {_IS_NAMED_AND_FREE}", (self._clock(), bucket, key)) > 0
 
     def retry_all(self) -> int:
         """Look at all parked keys again; how many there are."""
-        return self._retry(None, None)
+        return self._count(f"{_RETRY} WHERE state = 'parked' AND {_IS_FREE}", (self._clock(),))
 
     def forget(self, bucket: str, key: str) -> bool:
         """Drop a key's row: SharePoint stays as it is until the next event for it. False when there is none, or a worker has it."""
-        statement = "DELETE FROM changes WHERE bucket = ? AND key = ? AND working = 0"
-        return self._database.write(lambda cursor: int(cursor.execute(statement, (bucket, key)).rowcount)) > 0
+        return self._count(_FORGET, (bucket, key)) > 0
 
-    def _retry(self, bucket: str | None, key: str | None) -> int:
-        values = {"now": self._clock(), "bucket": bucket, "key": key}
-        return self._database.write(lambda cursor: int(cursor.execute(_RETRY, values).rowcount))
+    def _count(self, statement: str, values: tuple[object, ...]) -> int:
+        """Run STATEMENT; how many rows it changed."""
+        return self._database.write(lambda cursor: int(cursor.execute(statement, values).rowcount))
 
 
 def _change(row: Any) -> Change:

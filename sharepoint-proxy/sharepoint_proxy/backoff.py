@@ -31,6 +31,15 @@ def retry_after(value: str | None, *, now: datetime | None = None) -> float | No
     return min(max(seconds, 0.0), LONGEST_PAUSE_SECONDS) if seconds == seconds else None  # noqa: PLR0124 - NaN is unlike itself
 
 
+def http_date(value: str | None) -> datetime | None:
+    """The moment that a Date header names: what dates in the same answer are to be compared with, whatever this machine's clock says."""
+    try:
+        moment = parsedate_to_datetime(value or "")
+    except (OverflowError, TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
 def _seconds_until(date: str, now: datetime) -> float:
     try:
         return (parsedate_to_datetime(date) - now).total_seconds()

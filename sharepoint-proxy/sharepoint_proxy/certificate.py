@@ -4,12 +4,14 @@ Administrators get these files in many ways, so PEM and DER are taken whatever a
 certificate does no harm, and one PEM file may hold both. All that is wrong is reported at once, with the command that helps.
 """
 
+import logging
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path
 from typing import TypeVar
@@ -33,8 +35,11 @@ from sharepoint_proxy.errors import ConfigError
 
 T = TypeVar("T")
 
+_log = logging.getLogger(__name__)
+
 _MIN_RSA_BITS = 2048
 _MAX_FILE_BYTES = 1024 * 1024
+_PEM_BEGIN = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 # A sequence that begins with the number 3 (RFC 7292, section 4); keys begin with 0 or 1, certificates with a sequence.
@@ -126,6 +131,70 @@ def load(certificate_path: Path, key_path: Path, *, passphrase: str | None, now:
     return _credential(matching[0], key)
 
 
+class CertificateFiles:
+    """The credential in two files, which may be replaced at any time; for any number of threads.
+
+    Files that cannot be used, half written perhaps or not made together, are refused with one line in the log, and what was read
+    before stays in use. CLOCK gives the time of day. Raises ConfigError, as `load` does, when there is nothing to begin with.
+    """
+
+    def __init__(
+        self,
+        certificate_path: Path,
+        key_path: Path,
+        *,
+        passphrase: str | None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._certificate_path = certificate_path
+        self._key_path = key_path
+        self._passphrase = passphrase
+        self._clock = clock
+        self._reading = threading.Lock()
+        self._refusal: tuple[str, ...] = ()
+        self._credential = self._load()
+
+    @property
+    def credential(self) -> Credential:
+        """The one in use."""
+        return self._credential
+
+    def renewed(self) -> Credential:
+        """The one in the files, in use from now on; while they hold none that can be used, the one before."""
+        with self._reading:
+            try:
+                self._take(self._load())
+            except ConfigError as error:
+                self._refuse(error.problems)
+            return self._credential
+
+    def problems(self) -> list[str]:
+        """Why nobody can sign in any more: nothing, unless the one in use has expired and the files hold no other."""
+        if self._has_expired():
+            self.renewed()
+        if not self._has_expired():
+            return []
+        return list(dict.fromkeys([_expired(self._credential.not_after), *self._refusal]))
+
+    def _load(self) -> Credential:
+        return load(self._certificate_path, self._key_path, passphrase=self._passphrase, now=self._clock())
+
+    def _has_expired(self) -> bool:
+        return self._clock() > self._credential.not_after
+
+    def _take(self, found: Credential) -> None:
+        if found.thumbprint_sha256 != self._credential.thumbprint_sha256:
+            reason = f"The certificate was replaced; the new one ends on {found.not_after:%Y-%m-%d}."
+            _log.info("certificate", extra={"reason": reason, "certificate_sha256": found.thumbprint_sha256})
+        self._credential, self._refusal = found, ()
+
+    def _refuse(self, problems: tuple[str, ...]) -> None:
+        if problems != self._refusal:
+            goes_on = () if self._has_expired() else ("The certificate that was read before stays in use.",)
+            _log.error("certificate", extra={"reason": " ".join((*problems, *goes_on))})
+        self._refusal = problems
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
     """One of the two files, `label` being how a sentence about it begins."""
@@ -152,9 +221,10 @@ class _File:
         return [match[0] for match in _PEM_BLOCK.finditer(self.data) if match[1].decode().endswith(ending)]
 
     def kind(self) -> _Kind:
-        """What the file seems to hold."""
+        """What the file seems to hold, or did before its end was lost."""
+        labels = [match[1].decode() for match in _PEM_BEGIN.finditer(self.data)]
         for ending, kind in _LABELS:
-            if self.blocks(ending):
+            if any(label.endswith(ending) for label in labels):
                 return kind
         if _PFX.match(self.data):
             return _Kind.PFX
@@ -243,10 +313,14 @@ def _outdated(certificate: x509.Certificate, now: datetime) -> Iterator[str]:
     if now < begin:
         yield f"The certificate is not valid before {begin:%Y-%m-%d %H:%M} UTC: check this machine's clock, or wait."
     if now > end:
-        yield (
-            f"The certificate expired on {end:%Y-%m-%d %H:%M} UTC: make a new one, register it in Entra ID, and put it"
-            " and its key in the place of the old ones."
-        )
+        yield _expired(end)
+
+
+def _expired(end: datetime) -> str:
+    return (
+        f"The certificate expired on {end:%Y-%m-%d %H:%M} UTC: make a new one, register it in Entra ID, and put it"
+        " and its key in the place of the old ones."
+    )
 
 
 def _credential(certificate: x509.Certificate, key: RSAPrivateKey) -> Credential:

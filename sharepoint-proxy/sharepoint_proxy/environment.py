@@ -29,7 +29,6 @@ _NOT_BUILT_YET = (
     "METADATA_COLUMNS",
     "BANDWIDTH_LIMIT_MBIT",
     "BANDWIDTH_SCHEDULE",
-    "ADMIN_PASSWORD",
 )
 _OURS = {variable.name for variable in VARIABLES.values()}
 _DEFAULTS = {variable.name: variable.default for variable in VARIABLES.values()}

@@ -16,6 +16,7 @@
         ├── ThrottledError     Graph asked for a pause; does not count as an attempt
         ├── LockedError        the file is open in Office or checked out: tried for hours
         ├── StoppingError      the service is stopping; does not count as an attempt
+        ├── RenameUnderWayError the source of a copy may be about to go: looked at again after the grace period
         └── SourceChangedError the object changed while it was read: look again at once
 
 The texts reach logs, answers and pages: they never hold a token, a secret or an upload URL.
@@ -130,6 +131,12 @@ class LockedError(TransientError):
 
 class StoppingError(TransientError):
     """The service is stopping; the work goes on after the next start."""
+
+    counts_as_attempt = False
+
+
+class RenameUnderWayError(TransientError):
+    """The object is the copy of one that is still there, and may be its renaming."""
 
     counts_as_attempt = False
 

@@ -1,4 +1,4 @@
-"""Requests to Microsoft Graph and to the upload URLs it gives out. The only importer of requests.
+"""Requests to Microsoft Graph and to the upload and download URLs it gives out. The only importer of requests.
 
 Knows tokens, throttling and what each status asks of the caller; knows nothing of files. Every thread keeps the pause that any
 thread was asked for.
@@ -8,6 +8,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
-from sharepoint_proxy.backoff import PAUSE_WITHOUT_ADVICE_SECONDS, retry_after
+from sharepoint_proxy.backoff import PAUSE_WITHOUT_ADVICE_SECONDS, http_date, retry_after
 from sharepoint_proxy.errors import (
     AccessError,
     GatewayError,
@@ -50,6 +51,10 @@ _NO_CONNECTION = frozenset(
 """The kinds of failure, of urllib3 and ssl, after which nothing was sent at all."""
 _MESSAGE_CHARACTERS = 300
 _QUOTA_RETRY_SECONDS = 900.0
+_BYTES_FOLLOW = frozenset({HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT})
+_ANY_BYTES = {"Accept": "*/*", "Accept-Encoding": "identity"}
+"""The bytes as they are stored: what was compressed on the way could not be counted, nor gone on with in its middle."""
+
 _READ_COST = 1
 _COST = 2
 _URL = re.compile(r"https?://\S+")
@@ -89,6 +94,7 @@ class _Request:
     body: Body | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     cost: int = 0
+    is_download: bool = False
 
 
 class Graph:
@@ -96,8 +102,9 @@ class Graph:
 
     `call` and `call_upload_url` return answers whose status is in `accept` and raise for all others: PermanentError, or a
     TransientError that says of what kind it is; StoppingError when the service stops during a pause. An answer may take
-    ANSWER_SECONDS, and longer the more was sent. ANSWERED is told the method, path and status of each request: "upload" is the
-    path of all upload URLs, and 0 the status where no answer came.
+    ANSWER_SECONDS, and longer the more was sent. ANSWERED is told the method, path and status of each request: "upload" and
+    "download" are the paths of all such URLs, and 0 the status where no answer came.
+    PACED may slow a body down.
     """
 
     def __init__(
@@ -109,12 +116,14 @@ class Graph:
         connections: int,
         answer_seconds: float = ANSWER_SECONDS,
         answered: Callable[[str, str, int], None] = lambda _method, _path, _status: None,
+        paced: Callable[[Body], Body] = lambda body: body,
     ) -> None:
         self._base_url = base_url
         self._tokens = tokens
         self._throttle = throttle
         self._answer_seconds = answer_seconds
         self._answered = answered
+        self._paced = paced
         self._session = _session(connections)
 
     def call(
@@ -134,12 +143,7 @@ class Graph:
         url = path if path.startswith("https://") else self._base_url + path
         cost = _READ_COST if method == "GET" else _COST
         request = _Request(method, url, urlsplit(path).path, json=json, body=body, headers=headers or {}, cost=cost)
-        token = self._tokens.current()
-        response = self._send(request, token)
-        if response.status_code == HTTPStatus.UNAUTHORIZED:
-            self._tokens.drop(token)
-            response = self._send(request, self._tokens.current())
-        return self._judged(response, accept)
+        return self._judged(self._send_with_token(request), accept)
 
     def call_upload_url(
         self,
@@ -154,6 +158,37 @@ class Graph:
         # Microsoft states no cost for upload URLs: they keep the pause, but no pace.
         request = _Request(method, url, "upload", body=body, headers=headers or {})
         return self._judged(self._send(request, None), accept)
+
+    @contextmanager
+    def download(self, path: str, *, offset: int = 0) -> Iterator[Iterator[bytes]]:
+        """The bytes of the file whose content is at PATH below the base URL, from OFFSET (bytes) on, in pieces as they arrive.
+
+        Graph answers with a URL that carries its own secret and lives for an hour at most, so each download asks for a fresh one
+        (Microsoft's page "driveItem: get content"). The pieces raise TransientError where they break off.
+        """
+        asked = self._send_with_token(_Request("GET", self._base_url + path, path, cost=_READ_COST))
+        self._judged(asked, {HTTPStatus.FOUND})
+        wanted = {"Range": f"bytes={offset}-"} if offset else {}
+        url = asked.headers.get("Location", "")
+        request = _Request("GET", url, "download", headers=_ANY_BYTES | wanted, is_download=True)
+        with closing(self._send(request, None)) as response:
+            expected = HTTPStatus.PARTIAL_CONTENT if offset else HTTPStatus.OK
+            if response.status_code in _BYTES_FOLLOW - {expected}:
+                raise TransientError("SharePoint sent another part of the file than it was asked for.")
+            if response.status_code == HTTPStatus.UNAUTHORIZED:
+                # The URL is its own permission, so that this says nothing of the token.
+                raise AccessError("SharePoint refuses the download.", status=response.status_code)
+            if response.status_code != expected:
+                self._judged(response, ())
+            yield _downloaded(response)
+
+    def _send_with_token(self, request: "_Request") -> requests.Response:
+        token = self._tokens.current()
+        response = self._send(request, token)
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            self._tokens.drop(token)
+            response = self._send(request, self._tokens.current())
+        return response
 
     def _send(self, request: "_Request", token: str | None) -> requests.Response:
         if not self._throttle.wait(request.cost):
@@ -179,17 +214,24 @@ class Graph:
                 request.method,
                 request.url,
                 json=request.json,
-                data=None if request.body is None else request.body or b"",
+                data=self._data(request.body),
                 headers=headers,
                 timeout=(_CONNECT_SECONDS, seconds),
                 allow_redirects=False,
                 stream=True,
             )
-            _read_within(response, seconds)
+            if not (request.is_download and response.status_code in _BYTES_FOLLOW):
+                _read_within(response, seconds)
         except requests.RequestException as error:
             # The text of the cause holds the URL, which may be a secret: only its kind goes on.
             raise _unreachable(error) from None
         return response
+
+    def _data(self, body: Body | None) -> Body | bytes | None:
+        """What requests is to send; it would send a body of length 0 without a Content-Length."""
+        if body is None:
+            return None
+        return self._paced(body) if len(body) else b""
 
     def _heed(self, headers: Mapping[str, str]) -> None:
         """Keep the pace that Graph advises near its limit; the headers are there only then."""
@@ -218,6 +260,14 @@ def _read_within(response: requests.Response, seconds: float) -> None:
             raise requests.ReadTimeout
     # Where requests keeps what it read by itself.
     response._content = b"".join(pieces)  # noqa: SLF001
+
+
+def _downloaded(response: requests.Response) -> Iterator[bytes]:
+    try:
+        while piece := _next_piece(response):
+            yield piece
+    except requests.RequestException as error:
+        raise _unreachable(error) from None
 
 
 def _next_piece(response: requests.Response) -> bytes:
@@ -272,7 +322,7 @@ def _kind(error: Exception) -> str:
 
 def _failure(answer: Answer, headers: Mapping[str, str]) -> ProxyError:
     """The error for a status that the caller did not ask for."""
-    wait = retry_after(headers.get("Retry-After"))
+    wait = retry_after(headers.get("Retry-After"), now=http_date(headers.get("Date")))
     message = _message(answer, headers)
     status = answer.status
     match status:

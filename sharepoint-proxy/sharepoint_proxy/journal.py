@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from sharepoint_proxy import tables
+from sharepoint_proxy.backoff import LONGEST_PAUSE_SECONDS
 from sharepoint_proxy.errors import OccupiedError
 from sharepoint_proxy.events import SESSION_ABOVE_BYTES, Kind, ObjectEvent
 from sharepoint_proxy.records import Counts, Job, LedgerEntry, Outcome, State, Upload
@@ -56,11 +57,11 @@ class Journal:
         """Give back what a process that died was working on; call it once, before the first claim."""
 
         def operation(cursor: Any) -> None:
-            cursor.execute("UPDATE changes SET working = 0 WHERE working = 1")
+            cursor.execute("DELETE FROM claims")
             # A restart is a good moment to try again; and a clock that was wrong may have written any date.
             now = self._clock()
             cursor.execute(
-                "UPDATE changes SET due_at = ? WHERE state = 'waiting' AND working = 0 AND large IN (0, 1) AND due_at > ?",
+                "UPDATE changes SET due_at = ? WHERE state = 'waiting' AND large IN (0, 1) AND due_at > ?",
                 (now, now + _SHORT_WAIT_SECONDS),
             )
 
@@ -75,6 +76,21 @@ class Journal:
         """Keep in mind that the whole library must be compared with MinIO, and why."""
         statement = "INSERT OR REPLACE INTO notes VALUES ('reconcile', ?)"
         self._database.write(lambda cursor: cursor.execute(statement, (reason,)))
+
+    def keep_pause(self, seconds: float) -> None:
+        """Keep in mind that Graph wants no request for SECONDS from now on."""
+        statement = "INSERT OR REPLACE INTO notes VALUES ('pause', ?)"
+        note = f"{self._clock() + seconds} {seconds}"
+        self._database.write(lambda cursor: cursor.execute(statement, (note,)))
+
+    def pause_left(self) -> float:
+        """How many seconds of the pause kept last are left; 0 when it is over."""
+        rows = self._database.read("SELECT text FROM notes WHERE name = 'pause'")
+        if not rows:
+            return 0.0
+        until, seconds = map(float, rows[0]["text"].split())
+        # A clock that was set back meanwhile makes it no longer than it was.
+        return max(0.0, min(until - self._clock(), seconds, LONGEST_PAUSE_SECONDS))
 
     def mark(self, events: Sequence[ObjectEvent]) -> list[int]:
         """Record that these keys must be looked at; their generations, in order, once they are on disk."""
@@ -110,10 +126,7 @@ class Journal:
                 for row in cursor.execute(tables.DUE, (large, now, limit)).fetchall()
             ]
             taken = sorted(due, key=lambda row: row["due_at"])[:places]
-            cursor.executemany(
-                "UPDATE changes SET working = 1 WHERE bucket = ? AND key = ?",
-                [(row["bucket"], row["key"]) for row in taken],
-            )
+            cursor.executemany("INSERT INTO claims VALUES (?, ?)", [(row["bucket"], row["key"]) for row in taken])
             return [_job(row) for row in taken]
 
         return self._database.write(operation, durable=False)
@@ -121,9 +134,8 @@ class Journal:
     def seconds_until_due(self, *, large_places: int) -> float | None:
         """How long until `claim` would find something: 0 when it would now, None when nothing waits."""
         kinds = (0, 1) if large_places else (0,)
-        due = [row["due"] for large in kinds for row in self._database.read(tables.NEXT_DUE, (large,))]
-        waiting = [moment for moment in due if moment is not None]
-        return max(0.0, min(waiting) - self._clock()) if waiting else None
+        due = [row["due_at"] for large in kinds for row in self._database.read(tables.NEXT_DUE, (large,))]
+        return max(0.0, min(due) - self._clock()) if due else None
 
     def begin(self, job: Job, upload: Upload) -> None:
         """Put the intent to write UPLOAD on disk; OccupiedError when another key holds its place, or one above or below it.
@@ -174,6 +186,8 @@ class Journal:
             if outcome.forget:
                 self._look_at_emptied_folders(cursor, job, outcome.path)
             self._write_ledger(cursor, job, outcome)
+            if outcome.emptied is not None:
+                self._look_at_folder(cursor, *outcome.emptied)
             if outcome.state is State.SETTLED:
                 self._finish(cursor, job)
                 self._free_blocked(cursor, job.name)
@@ -184,23 +198,28 @@ class Journal:
 
         self._database.write(operation)
 
+    def place(self, job: Job, entry: LedgerEntry) -> None:
+        """Write ENTRY into the ledger before JOB is settled: its write has ended well, and something else is still to do."""
+
+        def operation(cursor: Any) -> None:
+            self._put_entry(cursor, entry)
+            cursor.execute("DELETE FROM uploads WHERE bucket = ? AND key = ?", (job.bucket, job.key))
+
+        self._database.write(operation)
+
     def entry(self, bucket: str, key: str) -> LedgerEntry | None:
         """What the ledger holds of a key."""
         rows = self._database.read("SELECT * FROM ledger WHERE bucket = ? AND key = ?", (bucket, key))
         return _entry(rows[0]) if rows else None
 
     def counts(self) -> Counts:
-        """How many rows there are in each state."""
-        rows = self._database.read(
-            "SELECT state, working, COUNT(*) AS rows, MIN(marked_at) AS oldest FROM changes GROUP BY state, working"
-        )
-        sizes = {(row["state"], row["working"]): row["rows"] for row in rows}
-        oldest = [row["oldest"] for row in rows if row["state"] == State.WAITING]
+        """How many rows there are in each state, and since when the oldest waits; it costs the same however many there are."""
+        (row,) = self._database.read(tables.COUNTS)
         return Counts(
-            waiting=sizes.get((State.WAITING, 0), 0),
-            working=sum(count for (_, working), count in sizes.items() if working),
-            parked=sizes.get((State.PARKED, 0), 0),
-            oldest_marked_at=min(oldest, default=None),
+            waiting=row["waiting"] - row["working"],
+            working=row["working"],
+            parked=row["parked"],
+            oldest_marked_at=row["oldest"],
         )
 
     def _mark(self, cursor: Any, event: ObjectEvent) -> int:
@@ -235,32 +254,32 @@ class Journal:
             event = ObjectEvent(bucket=folder["bucket"], key=folder["key"], name="emptied", kind=Kind.OTHER)
             self._mark(cursor, event)
 
+    def _look_at_folder(self, cursor: Any, bucket: str, key: str) -> None:
+        """Mark a folder out of which something went, if the mirror has nothing below it any more."""
+        if cursor.execute(tables.ANYTHING_BELOW, (bucket, key, key.removesuffix("/") + "0")).fetchone() is None:
+            self._mark(cursor, ObjectEvent(bucket=bucket, key=key, name="emptied", kind=Kind.OTHER))
+
     def _write_ledger(self, cursor: Any, job: Job, outcome: Outcome) -> None:
         if outcome.forget:
+            cursor.execute(tables.FORGET_FIELDS, (job.bucket, job.key))
             cursor.execute("DELETE FROM ledger WHERE bucket = ? AND key = ?", (job.bucket, job.key))
-        if (entry := outcome.entry) is not None:
-            place = self._place_of(entry.path)
-            identity = (
-                entry.bucket,
-                entry.key,
-                entry.path,
-                place,
-                entry.item_id,
-                entry.size,
-                entry.etag,
-                entry.quickxor,
-            )
-            cursor.execute(tables.PUT_ENTRY, (*identity, entry.is_folder, entry.made, self._clock()))
+        if outcome.entry is not None:
+            self._put_entry(cursor, outcome.entry)
+
+    def _put_entry(self, cursor: Any, entry: LedgerEntry) -> None:
+        place = self._place_of(entry.path)
+        identity = (entry.bucket, entry.key, entry.path, place, entry.item_id, entry.size, entry.etag, entry.quickxor)
+        cursor.execute(tables.PUT_ENTRY, (*identity, entry.is_folder, entry.made, self._clock()))
 
     def _finish(self, cursor: Any, job: Job) -> None:
         name = (job.bucket, job.key)
         cursor.execute("DELETE FROM uploads WHERE bucket = ? AND key = ?", name)
         cursor.execute("DELETE FROM changes WHERE bucket = ? AND key = ? AND generation = ?", (*name, job.generation))
-        cursor.execute("UPDATE changes SET working = 0 WHERE bucket = ? AND key = ?", name)
+        cursor.execute("DELETE FROM claims WHERE bucket = ? AND key = ?", name)
 
     def _keep(self, cursor: Any, job: Job, outcome: Outcome) -> None:
         name = (job.bucket, job.key)
-        cursor.execute("UPDATE changes SET working = 0 WHERE bucket = ? AND key = ?", name)
+        cursor.execute("DELETE FROM claims WHERE bucket = ? AND key = ?", name)
         large = job.large if outcome.large is None else outcome.large
         due_at = self._clock() + outcome.delay
         values = (outcome.state, _writable(outcome.reason), outcome.status, outcome.blocked_by, large, due_at)
@@ -310,6 +329,7 @@ def _job(row: Any) -> Job:
         attempts=row["attempts"],
         event=row["event"],
         large=bool(row["large"]),
+        marked_at=row["marked_at"],
         upload=None if row["path"] is None else _upload(row),
     )
 

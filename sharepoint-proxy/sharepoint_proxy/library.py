@@ -1,5 +1,6 @@
 """The document library: finds it, and reads, writes and removes its items with the fewest Graph calls."""
 
+import threading
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,6 +8,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
+from sharepoint_proxy.column_values import Column
 from sharepoint_proxy.errors import (
     AccessError,
     NameRefusedError,
@@ -18,7 +20,10 @@ from sharepoint_proxy.errors import (
     is_silence,
 )
 from sharepoint_proxy.paths import MAX_PATH_CHARACTERS, path_length
-from sharepoint_proxy.records import Answer, DriveItem
+from sharepoint_proxy.records import Answer, DriveItem, ListedItem
+
+_REMEMBERED_FOLDERS = 10_000
+_LISTED_FIELDS = "id,name,size,file,folder,root,deleted,parentReference,fileSystemInfo,lastModifiedBy,createdBy"
 
 
 class Body(Protocol):
@@ -82,6 +87,8 @@ class Library:
     def __init__(self, graph: Graph, drive: Drive) -> None:
         self._graph = graph
         self._drive = drive
+        self._folder_ids: dict[str, str] = {}
+        self._finding_folders = threading.Lock()
 
     def refuse_if_too_long(self, path: str) -> None:
         """NameRefusedError when the whole path has over 400 characters: SharePoint counts the site and library too."""
@@ -121,6 +128,52 @@ class Library:
         """Show MODIFIED as the file's date."""
         self._graph.call("PATCH", f"{self._items()}/{item_id}", json={"fileSystemInfo": _file_system_info(modified)})
 
+    def move(self, item_id: str, path: str, modified: datetime) -> DriveItem | None:
+        """The item, with its id, at PATH, showing MODIFIED as its date; None when it is gone or something else is at PATH.
+
+        The folders above are made when missing. May be repeated: the call is not atomic (learn.microsoft.com/answers 854206), a
+        wrong parent leaves the new name in the old folder.
+        """
+        parent, _, name = path.rpartition("/")
+        for may_be_stale in (True, False):
+            wanted = {
+                "name": name,
+                "parentReference": {"id": self._folder_id(parent)},
+                "fileSystemInfo": {"lastModifiedDateTime": _moment(modified)},
+            }
+            accept = (HTTPStatus.OK, HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND)
+            answer = self._graph.call("PATCH", f"{self._items()}/{item_id}", json=wanted, accept=accept)
+            if answer.status == HTTPStatus.OK:
+                return DriveItem.read(answer.body)
+            if answer.status == HTTPStatus.CONFLICT or not may_be_stale:
+                return None
+            # Is it the item, or the folder that we thought to know?
+            self._folder_ids.pop(parent, None)
+        return None
+
+    def _folder_id(self, path: str) -> str:
+        """The id of the folder at PATH ("" for the root), which is made when it is missing; remembered, and asked for by one thread at a time."""
+        with self._finding_folders:
+            if path not in self._folder_ids:
+                if len(self._folder_ids) >= _REMEMBERED_FOLDERS:
+                    self._folder_ids.clear()
+                folder = (
+                    self.make_folder(path)[0] if path else DriveItem.read(self._graph.call("GET", self._root()).body)
+                )
+                self._folder_ids[path] = folder.id
+            return self._folder_ids[path]
+
+    def columns(self) -> list[Column]:
+        """The columns of the library."""
+        return [Column.read(body) for body in _pages(self._graph, f"/drives/{self._drive.id}/list/columns")]
+
+    def set_fields(self, item_id: str, values: Mapping[str, object]) -> None:
+        """Write VALUES, by the columns' names, into the item's columns; None empties one.
+
+        Right after an upload SharePoint may answer 409 (OneDrive/onedrive-api-docs#1414), raised as TransientError.
+        """
+        self._graph.call("PATCH", f"{self._items()}/{item_id}/listItem/fields", json=values)
+
     def create_session(self, path: str, modified: datetime) -> str:
         """The URL, a secret, of a new upload session for PATH; the folders above it are made first if they are missing.
 
@@ -149,6 +202,19 @@ class Library:
         """The item of this id, wherever it is by now, or None."""
         answer = self._graph.call("GET", f"{self._items()}/{item_id}", accept=(HTTPStatus.OK, HTTPStatus.NOT_FOUND))
         return DriveItem.read(answer.body) if answer.status == HTTPStatus.OK else None
+
+    def listed(self, link: str | None = None) -> tuple[list[ListedItem], str | None]:
+        """A page of all that is in the library, and the link to the next page; an item may be listed more than once, the last time counts.
+
+        This is the feed of changes from its beginning: about 200 items a call, whatever the number of folders
+        (Microsoft's page "driveItem: delta"). TransientError when the library changed so much that it must be begun again.
+        """
+        first = f"{self._root()}/delta?$select={_LISTED_FIELDS}"
+        body = self._graph.call("GET", link or first).body
+        if not isinstance(body.get("value"), list):
+            raise TransientError("Graph's answer holds no list.")
+        following = body.get("@odata.nextLink")
+        return [ListedItem.read(entry) for entry in body["value"]], str(following) if following else None
 
     def delete(self, item_id: str, *, etag: str | None = None) -> bool:
         """Send the item to the recycle bin; False when it was not there any more. With ETAG only if it is unchanged."""
@@ -215,8 +281,11 @@ class Library:
 
 def _file_system_info(modified: datetime) -> dict[str, str]:
     """The dates that people see, at SharePoint's resolution of one second."""
-    moment = modified.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"createdDateTime": moment, "lastModifiedDateTime": moment}
+    return {"createdDateTime": _moment(modified), "lastModifiedDateTime": _moment(modified)}
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _text(body: Mapping[str, Any], name: str) -> str:

@@ -1,4 +1,4 @@
-"""gunicorn's threads, guarded against senders that stall: nobody holds a thread with half a request, or the service by not closing.
+"""gunicorn's threads, guarded against senders that stall or drip: nobody holds a thread with half a request, or the service by not closing.
 
 gunicorn 27 waits for the rest of a request that has begun without any time-out, in one of its threads, and for the other side to close a
 connection in its only main thread. No token is needed for either, so both would stop /health and the webhook alike.
@@ -16,7 +16,7 @@ _LINGER_SECONDS = 2.0
 
 
 class Listener(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
-    """gunicorn's worker with threads, which lets go of whoever stalls for `_READ_SECONDS`."""
+    """gunicorn's worker with threads, which lets go of whoever takes over `_READ_SECONDS` for a header, or for a body."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -34,10 +34,15 @@ class Listener(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         return kept
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        """Answer a request whose header has come; a body that pauses for too long is answered 400."""
+        """Answer a request whose header has come; one whose body is not there in time is answered 400."""
         self._reading.pop(conn, None)
         conn.sock.settimeout(_READ_SECONDS)
-        return super().handle_request(req, conn)
+        unreader = conn.parser.unreader
+        unreader.sock = _InTime(conn.sock, time.monotonic() + _READ_SECONDS)
+        try:
+            return super().handle_request(req, conn)
+        finally:
+            unreader.sock = conn.sock
 
     def murder_pending(self) -> None:
         """Let threads that wait for the rest of a header go on as if its sender had left; runs once a second."""
@@ -47,6 +52,25 @@ class Listener(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             if now > deadline:
                 with contextlib.suppress(OSError):
                     conn.sock.shutdown(socket.SHUT_RD)
+
+
+class _InTime:
+    """The reading side of a socket until ENDS_AT: a time-out for each read alone would go on for ever with a byte now and then."""
+
+    def __init__(self, sock: socket.socket, ends_at: float) -> None:
+        self._sock = sock
+        self._ends_at = ends_at
+
+    def recv(self, size: int) -> bytes:
+        """What has come; TimeoutError when nothing came in time."""
+        left = self._ends_at - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        try:
+            return self._sock.recv(size)
+        finally:
+            self._sock.settimeout(_READ_SECONDS)
 
 
 def _linger(sock: socket.socket) -> None:

@@ -181,6 +181,24 @@ class Routing:
                 return route.bucket, key
         return None
 
+    def is_front(self, bucket: str, key: str) -> bool:
+        """True if KEY is the prefix of a route itself: its folder stays."""
+        return any(route.bucket == bucket and route.prefix == key for route in self.routes)
+
+    def folder_above(self, path: str) -> tuple[str, str] | None:
+        """The bucket and key of the folder above PATH; None for the folder of a route, which stays, and what is above that."""
+        name = self.key(path.rpartition("/")[0])
+        return (name[0], f"{name[1]}/") if name is not None else None
+
+    def scopes(self, bucket: str | None, prefix: str) -> list[tuple[str, str]]:
+        """The fewest (bucket, prefix) that together hold every routed key starting with PREFIX, in all buckets when BUCKET is None."""
+        wanted = {
+            (route.bucket, max(route.prefix, prefix, key=len))
+            for route in self.routes
+            if bucket in {None, route.bucket} and (route.prefix.startswith(prefix) or prefix.startswith(route.prefix))
+        }
+        return sorted(scope for scope in wanted if not any(_covers(other, scope) for other in wanted - {scope}))
+
     def _route(self, bucket: str, key: str) -> Route | None:
         matching = (route for route in self.routes if route.bucket == bucket and key.startswith(route.prefix))
         return max(matching, key=lambda route: len(route.prefix), default=None)
@@ -191,6 +209,10 @@ class Routing:
         except NameRefusedError:
             return False
         return target is not None and comparison_key(target.path) == comparison_key(path)
+
+
+def _covers(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    return one[0] == other[0] and other[1].startswith(one[1])
 
 
 def _segments(path: str) -> list[str]:

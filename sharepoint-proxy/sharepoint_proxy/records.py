@@ -10,8 +10,9 @@ upload        a write under way: its intent is on disk before the first byte lea
 outcome       what came of one look at one key
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -31,6 +32,7 @@ class Action(StrEnum):
     """What was done for a key."""
 
     UPLOADED = "uploaded"
+    MOVED = "moved"
     ADOPTED = "adopted"
     UNCHANGED = "unchanged"
     DELETED = "deleted"
@@ -43,13 +45,17 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
-    """The object that MinIO holds now under a key; SIZE in bytes, ETAG without quotes."""
+    """The object that MinIO holds now under a key; SIZE in bytes, ETAG without quotes.
+
+    `metadata` are the user's, by name in lower case without `x-amz-meta-`; a listing does not have them.
+    """
 
     bucket: str
     key: str
     size: int
     etag: str
     modified: datetime
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,40 @@ class DriveItem:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedItem:
+    """A drive item as the feed of changes lists it: with its parent's id in the place of a path.
+
+    `modified` is the date that people see, as Graph writes it ("2026-01-31T08:00:00Z"), to the second; "" when it does not say.
+    """
+
+    item: DriveItem
+    parent_id: str
+    modified: str = ""
+    is_root: bool = False
+    is_deleted: bool = False
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """The entry in BODY; TransientError when there is none. A deleted one lacks its name."""
+        return cls(
+            item=DriveItem.read(body),
+            parent_id=str((body.get("parentReference") or {}).get("id", "")),
+            modified=str((body.get("fileSystemInfo") or {}).get("lastModifiedDateTime", "")),
+            is_root="root" in body,
+            is_deleted="deleted" in body,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedItem:
+    """A file or folder of the library and its path there."""
+
+    path: str
+    item: DriveItem
+    modified: str
+
+
 def _application_id(identities: object) -> str | None:
     match identities:
         case {"application": {"id": str(application_id)}}:
@@ -154,7 +194,10 @@ class Upload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A change that a worker has claimed; `upload` is what an earlier try began and did not finish."""
+    """A change that a worker has claimed; `upload` is what an earlier try began and did not finish.
+
+    It waits since `marked_at` (seconds since the epoch).
+    """
 
     bucket: str
     key: str
@@ -163,6 +206,7 @@ class Job:
     event: str
     large: bool
     upload: Upload | None = None
+    marked_at: float = 0.0
 
     @property
     def name(self) -> str:
@@ -177,7 +221,8 @@ class Outcome:
     A settled outcome writes `entry` to the ledger, or with `forget` removes the key's row there: nothing of it is at `path` any
     more, so folders there and above may be empty. A waiting one is looked at again after `delay` seconds; `large` then says
     that it needs one of the few places for upload sessions. A parked one may be `blocked_by` the object ("bucket/key") that
-    holds its place.
+    holds its place. `emptied` is the folder (bucket, key)
+    out of which something went.
     """
 
     state: State
@@ -188,6 +233,7 @@ class Outcome:
     entry: LedgerEntry | None = None
     forget: bool = False
     path: str = ""
+    emptied: tuple[str, str] | None = None
     delay: float = 0.0
     counts_as_attempt: bool = True
     large: bool | None = None
@@ -227,3 +273,32 @@ class Counts:
     working: int
     parked: int
     oldest_marked_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciled:
+    """How the last reconcile ended, as it is remembered: `at` and `seconds` are when it began and how long it took.
+
+    `marked` keys were to be looked at; `stale` files have no object any more. `error` says why it did not get to its end; the
+    numbers are 0 then.
+    """
+
+    at: float
+    seconds: float
+    objects: int = 0
+    marked: int = 0
+    adopted: int = 0
+    stale: int = 0
+    error: str = ""
+
+    @classmethod
+    def parse(cls, text: str | None) -> Self | None:
+        """What `text` was written by; None for anything else."""
+        try:
+            return cls(**json.loads(text or ""))
+        except (TypeError, ValueError):
+            return None
+
+    def text(self) -> str:
+        """The same for the journal."""
+        return json.dumps(asdict(self))

@@ -24,18 +24,30 @@ def is_rewritten(path: str) -> bool:
     return _suffix(path) in _REWRITTEN
 
 
-def verify(item: DriveItem, *, path: str, size: int, quickxor: str) -> None:
-    """TransientError when SharePoint holds other bytes than the SIZE bytes of hash QUICKXOR that were sent.
+def may_differ(item: DriveItem, *, path: str, size: int) -> bool:
+    """True if the item may hold other bytes than the SIZE bytes that were sent, by SharePoint's own doing."""
+    return is_rewritten(path) or (_suffix(path) in _MAY_GROW and item.size != size)
 
-    Office documents are not compared; files that may grow only where they did not. The file is never removed for a difference.
+
+def difference(item: DriveItem, *, path: str, size: int, quickxor: str | None) -> str:
+    """How the item differs from the SIZE bytes of hash QUICKXOR that were sent, in a sentence; "" if it does not.
+
+    Office documents are not compared; files that may grow only where they did not.
     """
-    if is_rewritten(path) or (_suffix(path) in _MAY_GROW and item.size != size):
-        return
+    if may_differ(item, path=path, size=size):
+        return ""
     # Size or hash may be missing (OneDrive/onedrive-api-docs#1704): that is no sign of damage.
     if item.size is not None and item.size != size:
-        raise TransientError(f"SharePoint holds {item.size} bytes where {size} were sent.")
-    if item.quickxor is not None and item.quickxor != quickxor:
-        raise TransientError("SharePoint holds other bytes than were sent: the quickXorHash differs.")
+        return f"SharePoint holds {item.size} bytes where {size} were sent."
+    if None not in {item.quickxor, quickxor} and item.quickxor != quickxor:
+        return "SharePoint holds other bytes than were sent: the quickXorHash differs."
+    return ""
+
+
+def verify(item: DriveItem, *, path: str, size: int, quickxor: str) -> None:
+    """TransientError when SharePoint holds other bytes than were sent. The file is never removed for a difference."""
+    if sentence := difference(item, path=path, size=size, quickxor=quickxor):
+        raise TransientError(sentence)
 
 
 def _suffix(path: str) -> str:

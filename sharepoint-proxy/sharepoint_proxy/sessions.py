@@ -105,7 +105,7 @@ class Sessions:
             self._urls.call_upload_url("DELETE", url, accept={HTTPStatus.NO_CONTENT, *_GONE})
 
     def _transfer(self, url: str, reader: ObjectReader, *, position: int) -> DriveItem:
-        breaks = 0
+        breaks, furthest = 0, position
         trouble = TransientError("The upload session takes fragments, but does not get on.")
         while True:
             if self._is_stopping():
@@ -122,7 +122,11 @@ class Sessions:
             except TransientError as error:
                 trouble = error
                 held = self._position(url)
-            breaks = breaks + 1 if held <= position else 0
+            if held > furthest:
+                breaks, furthest = 0, held
+            elif held <= position:
+                breaks += 1
+            # A session that gives up again and again what it took would never end.
             if breaks >= _BREAKS_WITHOUT_PROGRESS:
                 raise trouble
             position = held

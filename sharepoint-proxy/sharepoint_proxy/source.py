@@ -3,7 +3,9 @@
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import islice
 from xml.etree.ElementTree import ParseError
 
 import certifi
@@ -21,10 +23,25 @@ PIECE_BYTES = 128 * 1024
 _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 60.0
 _BUCKET_RETRY_SECONDS = 60.0
+_PAGE_OBJECTS = 1000
 _ABSENT_CODES = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"})
 _CHANGED_CODES = frozenset({"PreconditionFailed", "InvalidRange", *_ABSENT_CODES})
+_BROKEN_OFF = (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError)
+"""There was a connection; what became of it may be one object's own trouble."""
+
 _DENIED = "AccessDenied"
-_DENIED_CODES = frozenset({_DENIED, "InvalidAccessKeyId", "SignatureDoesNotMatch"})
+_META = "x-amz-meta-"
+_DENIED_CODES = frozenset({_DENIED, "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRule:
+    """A rule of a bucket: `events` of keys that begin with `prefix` and end with `suffix` go to the target `arn`."""
+
+    arn: str
+    events: frozenset[str]
+    prefix: str
+    suffix: str
 
 
 class Source:
@@ -43,7 +60,7 @@ class Source:
             secret_key=secret_key,
             secure=secure,
             region=region,
-            http_client=_pool(connections),
+            http_client=connection_pool(connections),
         )
 
     def stat(self, bucket: str, key: str) -> StoredObject | None:
@@ -70,15 +87,52 @@ class Source:
 
     def holds_below(self, bucket: str, prefix: str) -> bool:
         """True if any object's key starts with PREFIX."""
-        with _translated(bucket, prefix):
+        with self._asking(bucket, prefix):
             return any(True for _ in self._client.list_objects(bucket, prefix=prefix, recursive=True))
+
+    def listed(self, bucket: str, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
+        """All objects whose key starts with PREFIX, in the order of their keys, from the one that follows AFTER."""
+        with _translated(bucket, prefix):
+            found = self._client.list_objects(bucket, prefix=prefix, recursive=True, start_after=after or None)
+            for each in found:
+                yield _stored(each, bucket, str(each.object_name))
+
+    def bucket_exists(self, bucket: str) -> bool:
+        """True if the bucket is there, which needs the right to list it."""
+        with _translated(bucket, ""):
+            return self._client.bucket_exists(bucket)
+
+    def count_first_page(self, bucket: str, prefix: str) -> int:
+        """How many objects there are whose key starts with PREFIX, as far as one answer tells: 1000 stands for more."""
+        with _translated(bucket, prefix):
+            found = self._client.list_objects(bucket, prefix=prefix, recursive=True)
+            return sum(1 for _ in islice(found, _PAGE_OBJECTS))
+
+    def versioning(self, bucket: str) -> str:
+        """Whether the bucket keeps versions: Off, Enabled or Suspended."""
+        with _translated(bucket, ""):
+            return self._client.get_bucket_versioning(bucket).status or "Off"
+
+    def event_rules(self, bucket: str) -> tuple[EventRule, ...]:
+        """The bucket's rules for MinIO's targets; MinIO leaves out those whose target it does not have (any more)."""
+        with _translated(bucket, ""):
+            configured = self._client.get_bucket_notification(bucket).queue_config_list
+        return tuple(
+            EventRule(
+                arn=str(rule.queue),
+                events=frozenset(rule.events),
+                prefix=rule.prefix_filter_rule.value if rule.prefix_filter_rule else "",
+                suffix=rule.suffix_filter_rule.value if rule.suffix_filter_rule else "",
+            )
+            for rule in configured
+        )
 
     @contextlib.contextmanager
     def open(self, stored: StoredObject, *, offset: int = 0) -> Iterator[Iterator[bytes]]:
         """The stored bytes of exactly this version of the object from OFFSET (bytes) on, in pieces.
 
-        SourceChangedError if another version is there by now. A stream that ends early raises TransientError from the pieces:
-        an upload must never be finished on a short source.
+        SourceChangedError if another version is there by now. A stream of another length than the object's raises TransientError
+        from the pieces, before its last one: an upload must never be finished on it.
         """
         with self._asking(stored.bucket, stored.key):
             response = self._client.get_object(
@@ -93,7 +147,7 @@ class Source:
 
     @contextlib.contextmanager
     def _asking(self, bucket: str, key: str) -> Iterator[None]:
-        """Where MinIO answers 5xx, one more look decides whether it is about this object or about all of them."""
+        """Where MinIO answers 5xx or breaks off, one more look decides whether it is about this object or about all of them."""
         try:
             with _translated(bucket, key):
                 yield
@@ -110,11 +164,16 @@ class Source:
             raise OutageError(f"MinIO is in trouble. {error}", subject=Subject.MINIO) from error
 
 
+def public_authorities() -> str:
+    """The file of the authorities that are trusted where the environment names no others."""
+    return certifi.where()
+
+
 class _TroubleError(TransientError):
-    """MinIO answered 5xx."""
+    """MinIO answered 5xx, or did not answer to the end."""
 
 
-def _pool(connections: int) -> urllib3.PoolManager:
+def connection_pool(connections: int) -> urllib3.PoolManager:
     """Short time-outs and few retries: the journal owns the long ones, and a silent host must not hold a thread for minutes."""
     return urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS),
@@ -127,13 +186,23 @@ def _pool(connections: int) -> urllib3.PoolManager:
 
 def _pieces(response: urllib3.BaseHTTPResponse, stored: StoredObject, offset: int) -> Iterator[bytes]:
     left = stored.size - offset
+    held = b""
     with _translated(stored.bucket, stored.key):
         # decode_content=False: an object stored with Content-Encoding keeps its stored bytes.
         for piece in response.stream(PIECE_BYTES, decode_content=False):
             left -= len(piece)
-            yield piece
+            if left < 0:
+                raise TransientError(
+                    f"MinIO sends more of {stored.bucket}/{stored.key} than the {stored.size} bytes that it says it has."
+                )
+            # Whoever has all bytes asks for no more: the last piece waits until nothing came after it.
+            if held:
+                yield held
+            held = piece
     if left > 0:
         raise TransientError(f"MinIO's stream of {stored.bucket}/{stored.key} ended {left} bytes early.")
+    if held:
+        yield held
 
 
 def _stored(found: Object, bucket: str, key: str) -> StoredObject:
@@ -143,7 +212,11 @@ def _stored(found: Object, bucket: str, key: str) -> StoredObject:
         raise TransientError(f"What answered for {bucket}/{key} is no S3 server: is MINIO_ENDPOINT right?")
     if found.size is None or not found.etag or found.last_modified is None:
         raise TransientError(f"MinIO's answer for {bucket}/{key} lacks size, eTag or date.")
-    return StoredObject(bucket=bucket, key=key, size=found.size, etag=found.etag, modified=found.last_modified)
+    metadata = {name.lower(): str(value) for name, value in (found.metadata or {}).items()}
+    users = {name.removeprefix(_META): value for name, value in metadata.items() if name.startswith(_META)}
+    return StoredObject(
+        bucket=bucket, key=key, size=found.size, etag=found.etag, modified=found.last_modified, metadata=users
+    )
 
 
 @contextlib.contextmanager
@@ -160,6 +233,8 @@ def _translated(bucket: str, key: str) -> Iterator[None]:
         raise TransientError(f"MinIO's answer for {name} cannot be read.") from error
     except urllib3.exceptions.MaxRetryError as error:
         kind = type(error.reason or error).__name__
+        if isinstance(error.reason, _BROKEN_OFF):
+            raise _TroubleError(f"MinIO broke off for {name} ({kind}).") from error
         raise OutageError(f"MinIO cannot be reached ({kind}).", subject=Subject.MINIO) from error
     except urllib3.exceptions.HTTPError as error:
         raise TransientError(f"MinIO broke off for {name} ({type(error).__name__}).") from error
@@ -173,7 +248,9 @@ def _from_s3_error(error: S3Error, name: str) -> Exception:
     if error.code in _CHANGED_CODES:
         return SourceChangedError(f"The object {name} changed while it was read.")
     if error.code in _DENIED_CODES:
-        sentence = f"MinIO refuses to let {name} be read ({error.code}): check the access key and its policy."
+        # A HEAD has no body to tell one of these from the other.
+        advice = "check the access key, its policy, and that this machine's clock agrees with MinIO's"
+        sentence = f"MinIO refuses to let {name} be read ({error.code}): {advice}."
         return OutageError(sentence, subject=Subject.MINIO)
     if error.response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _TroubleError(f"MinIO answered {error.code} for {name}.")

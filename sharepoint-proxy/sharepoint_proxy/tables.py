@@ -1,7 +1,12 @@
 """The tables of the journal, and the longer statements on them.
 
-`changes` holds one row per (bucket, key) that may differ from SharePoint, `uploads` the intents of writes under way, `ledger` what is
-in the library by our hand. Every statement finds its rows by an index, so that it costs the same with a million rows.
+`changes` holds one row per (bucket, key) that may differ from SharePoint, `claims` the names of those that are worked on now,
+`uploads` the intents of writes under way, `ledger` what is in the library by our hand. Every statement finds its rows by an index, so
+that it costs the same with a million rows.
+
+The keys that are due lie far apart in `changes`, a page each once there are many. So a claim stays away from there: the index by
+which it finds them holds all that it reads, and what it writes goes to a small table of its own. `tally` holds how many rows of
+`changes` are in each state; triggers keep it, so that no statement can forget to.
 """
 
 SCHEMA = """
@@ -12,7 +17,6 @@ CREATE TABLE IF NOT EXISTS changes (
     bucket TEXT NOT NULL, key TEXT NOT NULL,
     generation INTEGER NOT NULL,
     state TEXT NOT NULL,
-    working INTEGER NOT NULL DEFAULT 0,
     event TEXT NOT NULL,
     large INTEGER NOT NULL,
     marked_at REAL NOT NULL,
@@ -23,9 +27,28 @@ CREATE TABLE IF NOT EXISTS changes (
     blocked_by TEXT,
     PRIMARY KEY (bucket, key)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS changes_due ON changes (large, due_at) WHERE state = 'waiting' AND working = 0;
-CREATE INDEX IF NOT EXISTS changes_working ON changes (working) WHERE working = 1;
+-- Journals of earlier days have a column that said which rows are worked on, and these indexes of it.
+DROP INDEX IF EXISTS changes_due;
+DROP INDEX IF EXISTS changes_working;
+CREATE INDEX IF NOT EXISTS changes_by_due ON changes (state, large, due_at, generation, attempts, event, marked_at);
+CREATE INDEX IF NOT EXISTS changes_by_age ON changes (state, marked_at);
 CREATE INDEX IF NOT EXISTS changes_blocked ON changes (blocked_by) WHERE blocked_by IS NOT NULL;
+
+CREATE TABLE IF NOT EXISTS claims (bucket TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (bucket, key)) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS tally (state TEXT PRIMARY KEY, rows INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO tally
+    SELECT value, (SELECT COUNT(*) FROM changes WHERE state = value) FROM json_each('["waiting", "parked"]')
+    WHERE NOT EXISTS (SELECT 1 FROM tally);
+CREATE TRIGGER IF NOT EXISTS tally_new AFTER INSERT ON changes BEGIN
+    UPDATE tally SET rows = rows + 1 WHERE state = NEW.state;
+END;
+CREATE TRIGGER IF NOT EXISTS tally_gone AFTER DELETE ON changes BEGIN
+    UPDATE tally SET rows = rows - 1 WHERE state = OLD.state;
+END;
+CREATE TRIGGER IF NOT EXISTS tally_moved AFTER UPDATE OF state ON changes WHEN NEW.state <> OLD.state BEGIN
+    UPDATE tally SET rows = rows + (state = NEW.state) - (state = OLD.state);
+END;
 
 CREATE TABLE IF NOT EXISTS uploads (
     bucket TEXT NOT NULL, key TEXT NOT NULL,
@@ -46,6 +69,9 @@ CREATE TABLE IF NOT EXISTS ledger (
     PRIMARY KEY (bucket, key)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS ledger_path ON ledger (path_key);
+CREATE INDEX IF NOT EXISTS ledger_size ON ledger (size, etag);
+
+CREATE TABLE IF NOT EXISTS fields (item_id TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
 
@@ -60,13 +86,20 @@ ON CONFLICT (bucket, key) DO UPDATE SET
     due_at = excluded.due_at, attempts = 0, reason = '', status = NULL, blocked_by = NULL
 """
 
-DUE = """
-SELECT changes.*, uploads.path, uploads.etag, uploads.size, uploads.session_url
-FROM changes LEFT JOIN uploads USING (bucket, key)
-WHERE state = 'waiting' AND working = 0 AND large = ? AND due_at <= ? ORDER BY due_at LIMIT ?
-"""
+_IS_FREE = "NOT EXISTS (SELECT 1 FROM claims WHERE claims.bucket = changes.bucket AND claims.key = changes.key)"
 
-NEXT_DUE = "SELECT MIN(due_at) AS due FROM changes WHERE state = 'waiting' AND working = 0 AND large = ?"
+DUE = f"""
+SELECT bucket, key, generation, attempts, event, large, due_at, marked_at, uploads.path, uploads.etag, uploads.size, uploads.session_url
+FROM changes LEFT JOIN uploads USING (bucket, key)
+WHERE state = 'waiting' AND large = ? AND due_at <= ? AND {_IS_FREE} ORDER BY due_at LIMIT ?
+"""  # noqa: S608 - the condition above is all that is put in
+
+NEXT_DUE = f"SELECT due_at FROM changes WHERE state = 'waiting' AND large = ? AND {_IS_FREE} ORDER BY due_at LIMIT 1"  # noqa: S608 - as above
+
+COUNTS = """
+SELECT (SELECT rows FROM tally WHERE state = 'waiting') AS waiting, (SELECT rows FROM tally WHERE state = 'parked') AS parked,
+    (SELECT COUNT(*) FROM claims) AS working, (SELECT MIN(marked_at) FROM changes WHERE state = 'waiting') AS oldest
+"""
 
 PUT_ENTRY = "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
@@ -82,6 +115,10 @@ OCCUPANT = " UNION ALL ".join(
     """  # noqa: S608 - the two table names below are all that is put in
     for table, is_folder in (("ledger", "is_folder"), ("uploads", "0"))
 )
+
+FORGET_FIELDS = "DELETE FROM fields WHERE item_id = (SELECT item_id FROM ledger WHERE bucket = ? AND key = ?)"
+
+ANYTHING_BELOW = "SELECT 1 FROM ledger WHERE bucket = ? AND key > ? AND key < ? LIMIT 1"
 
 FOLDERS_MADE = """
 SELECT bucket, key FROM ledger WHERE path_key IN (SELECT value FROM json_each(:places)) AND is_folder AND made

@@ -12,20 +12,36 @@ from collections.abc import Callable
 CLEAN_INTERVAL_SECONDS = 5.0
 """After so long without a refusal one more request may be under way."""
 
+KEPT_PAUSE_SECONDS = 5.0
+"""A pause of so long should outlive a restart; a shorter one is hardly longer than the restart itself."""
+
+_KEPT_STEP_SECONDS = 1.0
+"""Refusals that come together name nearly the same end: one of them is kept."""
+
 
 class Throttle:
     """One for the process: every request asks `wait` before it leaves and says `answered` when it came back.
 
     At most MOST jobs are at work at once: half as many after a refusal, and again one more each clean interval.
-    COST is in resource units, CLOCK monotonic in seconds.
+    COST is in resource units, CLOCK monotonic in seconds. KEEP_PAUSE is told the seconds of a long pause when one begins or grows.
     """
 
-    def __init__(self, *, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        most: int,
+        clock: Callable[[], float] = time.monotonic,
+        keep_pause: Callable[[float], None] = lambda _seconds: None,
+    ) -> None:
         self._most = most
         self._clock = clock
+        self._keep_pause = keep_pause
+        self._keeping = threading.Lock()
+        self._kept_until = 0.0
         self._changed = threading.Condition()
         self._stopping = False
         self._paused_until = 0.0
+        self._paused_in_all = 0.0
         self._limit_at_refusal = most
         self._refused_at: float | None = None
         self._under_way = 0
@@ -57,7 +73,10 @@ class Throttle:
             if now >= self._paused_until:
                 self._limit_at_refusal = max(1, self._limit(now) // 2)
             self._refused_at = now + seconds
+            self._paused_in_all += max(0.0, now + seconds - max(self._paused_until, now))
             self._paused_until = max(self._paused_until, now + seconds)
+        if seconds >= KEPT_PAUSE_SECONDS:
+            self._keep()
 
     def advised(self, *, remaining: int, reset_seconds: float) -> None:
         """Graph says how many units are left until its next minute begins."""
@@ -76,11 +95,25 @@ class Throttle:
         with self._changed:
             return max(0.0, self._paused_until - self._clock())
 
+    def paused_in_all(self) -> float:
+        """Seconds of pause that Graph asked for so far; where pauses overlap they count once."""
+        with self._changed:
+            return self._paused_in_all
+
     def stop(self) -> None:
         """Wake every sleeper: the service is stopping."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
+
+    def _keep(self) -> None:
+        # Not under the lock of all requests, as it waits for the disk; and one after the other, so that the longest stays.
+        with self._keeping:
+            with self._changed:
+                until, seconds = self._paused_until, self._paused_until - self._clock()
+            if until >= self._kept_until + _KEPT_STEP_SECONDS:
+                self._keep_pause(seconds)
+                self._kept_until = until
 
     def _leaves_at(self, cost: int) -> float:
         if not cost or self._clock() >= self._pace_until:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import msal
@@ -14,6 +15,8 @@ _TIMEOUT_SECONDS = 30
 _RENEW_BEFORE_SECONDS = 300.0
 _RENEW_BEFORE_SHARE = 0.2
 _RENEW_AGAIN_SECONDS = 15.0
+_CLOCKS_AGREE = timedelta(minutes=4)
+"""Entra ID allows five minutes."""
 
 
 class Credential(Protocol):
@@ -36,7 +39,8 @@ class Tokens:
     """Hands out the current token; fetches a new one in good time, one thread at a time.
 
     MSAL guards its cache against corruption but not against several threads fetching at once, and holds a token of under five
-    minutes for expired; so the token in use is kept here. CLOCK is monotonic, in seconds.
+    minutes for expired; so the token in use is kept here. CREDENTIAL gives the one of the moment, as files are replaced. CLOCK is
+    monotonic, in seconds.
     """
 
     def __init__(
@@ -46,7 +50,7 @@ class Tokens:
         authority: str,
         known_authority: bool,
         scope: str,
-        credential: Credential,
+        credential: Callable[[], Credential],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client_id = client_id
@@ -56,7 +60,6 @@ class Tokens:
         self._credential = credential
         self._clock = clock
         self._fetching = threading.Lock()
-        self._application: Any = None
         self._token: _Token | None = None
 
     def current(self) -> str:
@@ -72,8 +75,6 @@ class Tokens:
         with self._fetching:
             if self._token is not None and self._token.value == value:
                 self._token = None
-                # MSAL would go on handing it out of its own cache; taking it from there may need the network.
-                self._application = None
 
     def _renewed(self) -> _Token:
         token = self._token
@@ -90,30 +91,33 @@ class Tokens:
 
     def _fetch(self) -> _Token:
         try:
-            answer = self._connected().acquire_token_for_client(scopes=[self._scope])
+            answer = self._application().acquire_token_for_client(scopes=[self._scope])
         # MSAL lets the errors of requests, ValueError (authority not found) and its own through; all mean "not now".
         except Exception as error:
             sentence = f"No token: {self._authority} cannot be used ({type(error).__name__})."
             raise OutageError(sentence, subject=Subject.TOKEN) from error
         if "access_token" not in answer:
-            raise OutageError(f"No token: {_advice(answer)}", subject=Subject.TOKEN)
+            raise OutageError(f"No token: {_advice(answer)}{_clock_note(answer)}", subject=Subject.TOKEN)
         return self._kept(answer)
 
-    def _connected(self) -> Any:
-        """MSAL's application object; building it asks the authority for its endpoints, so it is built at the first use."""
-        if self._application is None:
-            self._application = msal.ConfidentialClientApplication(
-                self._client_id,
-                authority=self._authority,
-                # Without a SHA-1 thumbprint MSAL signs with PS256 and names the certificate by its SHA-256 (x5t#S256).
-                client_credential={
-                    "private_key": self._credential.private_key_pem,
-                    "public_certificate": self._credential.certificate_pem,
-                },
-                instance_discovery=None if self._known_authority else False,
-                timeout=_TIMEOUT_SECONDS,
-            )
-        return self._application
+    def _application(self) -> Any:
+        """MSAL's application object, a new one for each token; building it asks the authority for its endpoints.
+
+        What it remembers, tokens and signed assertions, it judges by the time of day: set back by an hour, it would show an
+        assertion for an hour that Entra ID holds for expired.
+        """
+        credential = self._credential()
+        return msal.ConfidentialClientApplication(
+            self._client_id,
+            authority=self._authority,
+            # Without a SHA-1 thumbprint MSAL signs with PS256 and names the certificate by its SHA-256 (x5t#S256).
+            client_credential={
+                "private_key": credential.private_key_pem,
+                "public_certificate": credential.certificate_pem,
+            },
+            instance_discovery=None if self._known_authority else False,
+            timeout=_TIMEOUT_SECONDS,
+        )
 
     def _kept(self, answer: dict[str, Any]) -> _Token:
         lifetime = float(answer.get("expires_in", 0))
@@ -126,3 +130,16 @@ def _advice(answer: dict[str, Any]) -> str:
     """Entra ID's own first line ("AADSTS700027: ..."), which names the cause; it holds no secret."""
     description = str(answer.get("error_description") or answer.get("error") or "no reason given")
     return f"Entra ID answered: {description.splitlines()[0]}"
+
+
+def _clock_note(answer: dict[str, Any]) -> str:
+    """What to add where Entra ID's time and this machine's are far apart: it refuses what is signed here then (AADSTS700024)."""
+    try:
+        apart = abs(datetime.now(UTC) - datetime.fromisoformat(str(answer.get("timestamp"))))
+    except (TypeError, ValueError):
+        return ""
+    if apart < _CLOCKS_AGREE:
+        return ""
+    return (
+        f" This machine's clock and Entra ID's are {round(apart / timedelta(minutes=1))} minutes apart: set it right."
+    )

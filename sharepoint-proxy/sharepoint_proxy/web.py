@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Protocol
 
-from flask import Flask, Response, jsonify, request
-from werkzeug.exceptions import RequestEntityTooLarge
+from flask import Blueprint, Flask, Response, g, jsonify, request
+from werkzeug.exceptions import MethodNotAllowed, RequestEntityTooLarge
 
 from sharepoint_proxy import events
 from sharepoint_proxy.errors import BadEventError, JournalError
@@ -42,6 +42,15 @@ class Routing(Protocol):
     def is_routed(self, bucket: str, key: str) -> bool: ...
 
 
+class Metrics(Protocol):
+    """Counts the webhook's answers, and has a page that a monitoring system reads."""
+
+    @property
+    def content_type(self) -> str: ...
+    def answered(self, kinds: Sequence[str], *, status: int, seconds: float) -> None: ...
+    def page(self) -> bytes: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
     """What the webhook needs: who may post, where events go, and for how many seconds an answer may wait."""
@@ -54,22 +63,46 @@ class Intake:
     not_ready: Callable[[], Sequence[str]]
     sync_wait_seconds: float
     sync_max_lag_seconds: float
+    metrics: Metrics | None = None
 
 
-def create_app(intake: Intake) -> Flask:
-    """The WSGI application over INTAKE."""
-    app = Flask("sharepoint_proxy")
+def create_app(intake: Intake, *, pages: Sequence[Blueprint] = ()) -> Flask:
+    """The WSGI application over INTAKE, with PAGES beside it."""
+    app = Flask("sharepoint_proxy", static_folder=None)
     # One byte more than is allowed: werkzeug cuts a chunked body at its limit without a word, and the length then tells.
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1
     webhook = Webhook(intake)
     app.add_url_rule("/s3event", view_func=webhook.receive, methods=["POST"], provide_automatic_options=False)
     app.add_url_rule("/health", view_func=_health)
     app.add_url_rule("/ready", view_func=lambda: _ready(intake.not_ready()))
+    if intake.metrics is not None:
+        _measure(app, intake.metrics)
+    for page in pages:
+        app.register_blueprint(page)
     app.register_error_handler(JournalError, _journal_failed)
     app.register_error_handler(HTTPStatus.NOT_FOUND, lambda _: _problem(HTTPStatus.NOT_FOUND, "There is nothing here."))
-    app.register_error_handler(HTTPStatus.METHOD_NOT_ALLOWED, _method_not_allowed)
+    app.register_error_handler(MethodNotAllowed, _method_not_allowed)
     app.register_error_handler(RequestEntityTooLarge, _too_large)
     return app
+
+
+def _measure(app: Flask, metrics: Metrics) -> None:
+    """Show METRICS at /metrics, to anybody; they are told how each request to the webhook is answered, by whichever way."""
+
+    def arrived() -> None:
+        g.arrived, g.kinds = time.monotonic(), ()
+
+    def answered(response: Response) -> Response:
+        if request.path == "/s3event":
+            metrics.answered(g.kinds, status=response.status_code, seconds=time.monotonic() - g.arrived)
+        return response
+
+    def page() -> Response:
+        return Response(metrics.page(), content_type=metrics.content_type)
+
+    app.before_request(arrived)
+    app.after_request(answered)
+    app.add_url_rule("/metrics", view_func=page)
 
 
 class Webhook:
@@ -92,6 +125,7 @@ class Webhook:
             parsed = events.parse(body)
         except BadEventError as error:
             return _problem(HTTPStatus.BAD_REQUEST, str(error))
+        g.kinds = [_kind(record) for record in parsed]
         self._record_rejections(parsed, body)
         wanted = [event for event in parsed if isinstance(event, ObjectEvent) and self._is_wanted(event)]
         response = self._answer(wanted, arrived)
@@ -140,6 +174,10 @@ class Webhook:
         return max(ages, default=0.0) > self._intake.sync_max_lag_seconds
 
 
+def _kind(record: ObjectEvent | Rejection) -> str:
+    return record.kind.value if isinstance(record, ObjectEvent) else "rejected"
+
+
 def _told(ticket: Ticket, generations: dict[Name, int]) -> Response:
     """204 when everything is settled, or parked for good; otherwise 202 and where each key stands."""
     outcomes = {name: ticket.outcome(name, at) for name, at in generations.items()}
@@ -184,11 +222,10 @@ def _problem(status: HTTPStatus, message: str) -> Response:
     return response
 
 
-def _method_not_allowed(_: Exception) -> Response:
-    response = _problem(
-        HTTPStatus.METHOD_NOT_ALLOWED, "Events are posted to /s3event; /health and /ready are read by GET."
-    )
-    response.headers["Allow"] = "POST" if request.path == "/s3event" else "GET, HEAD, OPTIONS"
+def _method_not_allowed(error: MethodNotAllowed) -> Response:
+    allowed = ", ".join(sorted(error.valid_methods or ()))
+    response = _problem(HTTPStatus.METHOD_NOT_ALLOWED, f"Use {allowed} for {request.path}.")
+    response.headers["Allow"] = allowed
     return response
 
 

@@ -10,19 +10,25 @@ from pathlib import Path
 from typing import IO, TypeVar
 from wsgiref.types import WSGIApplication
 
-from sharepoint_proxy import assembly, backoff, database, tables, web
+from sharepoint_proxy import assembly, backoff, database, page, tables, web
 from sharepoint_proxy.activity import Activity, Snapshot
 from sharepoint_proxy.alarms import Alarms
 from sharepoint_proxy.assembly import Configuration
 from sharepoint_proxy.backlog import Backlog
+from sharepoint_proxy.column_memory import ColumnMemory
 from sharepoint_proxy.database import Database
 from sharepoint_proxy.errors import ConfigError, JournalError, ProxyError
 from sharepoint_proxy.graph import VERSION
+from sharepoint_proxy.handover import Handover
 from sharepoint_proxy.library import Drive, Library
-from sharepoint_proxy.mirror import Mirror
-from sharepoint_proxy.records import Job, Outcome, State
+from sharepoint_proxy.metrics import Metrics, Parts
+from sharepoint_proxy.mirror_parts import make_mirror
+from sharepoint_proxy.notes import Notes
+from sharepoint_proxy.reconcile_parts import LAST, Reconciling, Schedule
+from sharepoint_proxy.records import Job, Outcome, Reconciled, State
 from sharepoint_proxy.sessions import Sessions
 from sharepoint_proxy.settings import Settings
+from sharepoint_proxy.source import Source
 from sharepoint_proxy.throttle import Throttle
 from sharepoint_proxy.waiting import WaitingRoom
 from sharepoint_proxy.worker import Workers
@@ -33,6 +39,7 @@ WAITING_SEATS = 64
 """Requests that may wait for an outcome at once; gunicorn has more threads, so that /health always finds one."""
 
 _CERTIFICATE_ENDS_SOON = timedelta(days=30)
+_HOUR_SECONDS = 3600.0
 _DAY_SECONDS = 86400.0
 _CONNECTOR_STOP_SECONDS = 5.0
 _SHOWN_WAITING = 20
@@ -66,7 +73,7 @@ def prepare_journal_or_exit(settings: Settings) -> None:
         if damaged is not None:
             reason = (
                 f"The journal was damaged. It is kept as {damaged}, and a new one begins. What it had still to do is lost:"
-                " compare the library with MinIO (rclone check), and announce what differs by POST /s3event."
+                " everything is compared once the library is found."
             )
             assembly.journal_in(made, settings).schedule_reconcile(reason)
             _log.error("journal_damaged", extra={"reason": reason})
@@ -85,28 +92,31 @@ class Service:
         self._configuration = configuration
         self._settings = settings
         self._database = Database(assembly.journal_path(settings), schema=tables.SCHEMA)
-        self._journal = assembly.journal_in(self._database, settings)
+        self._clock = assembly.steady_clock()
+        self._journal = assembly.journal_in(self._database, settings, self._clock)
         self._room = WaitingRoom(seats=WAITING_SEATS)
-        self._throttle = Throttle(most=settings.upload_workers)
+        self._throttle = Throttle(most=settings.upload_workers, keep_pause=self._keep_pause)
         self._alarms = Alarms()
         self._activity = Activity()
         self._backlog = Backlog(self._database)
+        self._notes = Notes(self._database)
         self._started_at = time.time()
         self._stopping = threading.Event()
         self._not_ready = ["The document library was not found yet."]
-        self._graph = assembly.make_graph(configuration, self._throttle)
+        self._metrics = self._make_metrics()
+        self._graph = assembly.make_graph(configuration, self._throttle, answered=self._metrics.graph_answered)
         self._drive: Drive | None = None
-        self._mirror: Mirror | None = None
+        self._converge = _too_early
         self._workers = Workers(
             journal=self._journal,
-            converge=self._converge,
+            converge=lambda job: self._converge(job),  # noqa: PLW0108 - it is replaced when the library is found
             publish=self._room.publish,
             throttle=self._throttle,
             places=settings.upload_workers,
             large_places=settings.large_uploads,
             max_attempts=settings.max_attempts,
             alarms=self._alarms,
-            watchers=(self._activity,),
+            watchers=(self._activity, self._metrics),
         )
         self._connector = threading.Thread(target=self._connect, name="connector", daemon=True)
         self.app = self._make_app()
@@ -116,6 +126,7 @@ class Service:
         for warning in self._configuration.warnings:
             _log.warning("configuration", extra={"reason": warning})
         self._journal.recover()
+        self._go_on_with_pause()
         self._connector.start()
         threading.Thread(target=self._watch_certificate, name="certificate", daemon=True).start()
 
@@ -153,15 +164,15 @@ class Service:
             library_name=self._drive.name if self._drive is not None else "",
             library_url=self._drive.web_url if self._drive is not None else "",
             certificate_ends_at=self._configuration.credential.not_after,
-            reconciled="",
+            reconciled=Reconciled.parse(self._notes.read(LAST)),
         )
 
     def _make_app(self) -> WSGIApplication:
         settings = self._settings
-        secrets = (settings.webhook_secret, settings.webhook_secret_previous)
+        secrets = tuple(secret for secret in (settings.webhook_secret, settings.webhook_secret_previous) if secret)
         return web.create_app(
             web.Intake(
-                secrets=tuple(secret for secret in secrets if secret),
+                secrets=secrets,
                 routing=self._configuration.routing,
                 journal=self._journal,
                 room=self._room,
@@ -169,6 +180,34 @@ class Service:
                 not_ready=self._what_is_wrong,
                 sync_wait_seconds=settings.sync_wait_seconds,
                 sync_max_lag_seconds=settings.sync_max_lag_seconds,
+                metrics=self._metrics,
+            ),
+            pages=[
+                page.blueprint(
+                    page.Desk(
+                        snapshot=self.snapshot,
+                        backlog=self._backlog,
+                        wake=self._workers.wake,
+                        password=settings.admin_password,
+                        secrets=secrets,
+                        places=settings.upload_workers,
+                    )
+                )
+            ],
+        )
+
+    def _make_metrics(self) -> Metrics:
+        return Metrics(
+            Parts(
+                version=VERSION,
+                started_at=self._started_at,
+                certificate_ends_at=lambda: self._configuration.credential.not_after,
+                journal=self._journal,
+                throttle=self._throttle,
+                alarms=self._alarms.subjects,
+                not_ready=self._what_is_away,
+                reconciled=lambda: Reconciled.parse(self._notes.read(LAST)),
+                reconcile_interval=self._settings.reconcile_hours * _HOUR_SECONDS,
             )
         )
 
@@ -176,15 +215,33 @@ class Service:
         try:
             self._journal.check_writable()
         except JournalError as error:
-            return [str(error), *self._not_ready, *self._alarms.sentences()]
-        return [*self._not_ready, *self._alarms.sentences()]
+            return [str(error), *self._what_is_away()]
+        return self._what_is_away()
+
+    def _what_is_away(self) -> list[str]:
+        """What keeps keys from being mirrored, but for the journal."""
+        return [*self._not_ready, *self._alarms.sentences(), *self._configuration.certificate.problems()]
+
+    def _keep_pause(self, seconds: float) -> None:
+        try:
+            self._journal.keep_pause(seconds)
+        except JournalError as error:
+            # It holds in this process all the same.
+            _log.error("journal_failed", extra={"reason": str(error)})
+
+    def _go_on_with_pause(self) -> None:
+        """Keep what is left of a pause that Graph asked for before the start: nothing is sent until it is over."""
+        if (left := self._journal.pause_left()) > 0:
+            self._not_ready = [f"Graph asked for a pause, of which {left:.0f} s were left at the start."]
+            _log.warning("not_ready", extra={"reason": self._not_ready[0], "seconds": round(left, 1)})
+            self._throttle.refused(left)
 
     def _watch_certificate(self) -> None:
         """Warn each day, from a month before its end on."""
         while True:
-            left = self._configuration.credential.not_after - datetime.now(UTC)
+            left = self._configuration.certificate.renewed().not_after - datetime.now(UTC)
             if left < _CERTIFICATE_ENDS_SOON:
-                advice = "Make a new one, add it to the app registration in Entra ID, replace the files and restart."
+                advice = "Make a new one, add it to the app registration in Entra ID, and replace the files."
                 reason = f"The certificate {self._settings.cert_path} ends in {max(0, left.days)} days. {advice}"
                 _log.warning("certificate", extra={"reason": reason})
             if self._stopping.wait(_DAY_SECONDS):
@@ -207,19 +264,24 @@ class Service:
     def _begin_with(self, drive: Drive) -> None:
         shelf = Library(self._graph, drive)
         self._drive = drive
-        self._mirror = Mirror(
-            routing=self._configuration.routing,
-            source=self._activity.watched(assembly.make_source(self._settings)),
-            journal=self._journal,
-            library=shelf,
-            application_id=self._settings.client_id,
-            sessions=Sessions(
-                self._graph,
-                shelf,
-                fragment_bytes=self._settings.chunk_bytes,
-                is_stopping=self._stopping.is_set,
-            ),
+        source = assembly.make_source(self._settings)
+        sessions = Sessions(
+            self._graph, shelf, fragment_bytes=self._settings.chunk_bytes, is_stopping=self._stopping.is_set
         )
+        self._converge = make_mirror(
+            self._configuration.routing,
+            self._activity.watched(source),
+            self._journal,
+            Handover(self._database),
+            ColumnMemory(self._database),
+            shelf,
+            sessions,
+            metadata_columns=self._settings.metadata_columns,
+            application_id=self._settings.client_id,
+            grace_seconds=self._settings.delete_grace_seconds,
+            seconds=self._clock,
+            clock=lambda: datetime.fromtimestamp(self._clock(), UTC),
+        ).converge
         self._not_ready = []
         counts = self._journal.counts()
         certificate_sha256 = self._configuration.credential.thumbprint_sha256
@@ -231,8 +293,23 @@ class Service:
         }
         _log.info("startup", extra={**facts, "waiting": counts.waiting, "parked": counts.parked})
         self._workers.start()
+        self._start_reconciling(source, shelf)
 
-    def _converge(self, job: Job) -> Outcome:
-        if self._mirror is None:
-            raise AssertionError("the workers start after the library is found")
-        return self._mirror.converge(job)
+    def _start_reconciling(self, source: Source, shelf: Library) -> None:
+        """Compare everything now and then, in a thread of its own."""
+        reconciling = Reconciling(
+            self._settings,
+            self._configuration.routing,
+            self._database,
+            self._journal,
+            source,
+            shelf,
+            sleep=self._stopping.wait,
+        )
+        schedule = Schedule(reconciling, self._notes, hours=self._settings.reconcile_hours, stopping=self._stopping)
+        threading.Thread(target=schedule.run, name="reconcile", daemon=True).start()
+
+
+def _too_early(job: Job) -> Outcome:
+    """Stands in for the mirror until the library is found; the workers start after that."""
+    raise AssertionError(job)

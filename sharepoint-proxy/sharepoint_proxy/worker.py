@@ -23,7 +23,9 @@ from sharepoint_proxy.records import Action, Job, Outcome, State
 
 _log = logging.getLogger(__name__)
 
-_IDLE_SECONDS = 60.0
+_IDLE_SECONDS = 2.0
+"""Commands mark keys too, in the same journal, and cannot wake the service."""
+
 _CROWDED_SECONDS = 1.0
 """While all places are taken; Graph may allow more of them at any time."""
 

@@ -119,7 +119,17 @@ class ServiceGraph:
         return [call.kind for call in self.simulator.calls()]
 
 
-def make_tokens(simulator: GraphSimulator, *, clock: Callable[[], float] | None = None) -> Tokens:
+def registered() -> Credential:
+    """The certificate of the application as the simulator knows it from its start."""
+    return Credential.of(tls.application())
+
+
+def make_tokens(
+    simulator: GraphSimulator,
+    *,
+    clock: Callable[[], float] | None = None,
+    credential: Callable[[], Credential] = registered,
+) -> Tokens:
     """Tokens of the registered application."""
     make = partial(Tokens, clock=clock) if clock is not None else Tokens
     return make(
@@ -127,7 +137,7 @@ def make_tokens(simulator: GraphSimulator, *, clock: Callable[[], float] | None 
         authority=simulator.authority,
         known_authority=False,
         scope=SCOPE,
-        credential=Credential.of(tls.application()),
+        credential=credential,
     )
 
 

@@ -5,6 +5,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import Mapping
+from datetime import timedelta
 
 import jwt
 import pytest
@@ -107,6 +108,41 @@ def test_it_refuses_a_signature_by_another_key(client: PlainGraph) -> None:
     answer = ask(client, assertion(client, issued=tls.application("somebody else"), headers=headers))
 
     assert refusal(answer) == (401, "invalid_client", [700027])
+
+
+def test_it_refuses_a_certificate_that_expired(client: PlainGraph) -> None:
+    issued = tls.issue("ends soon", lifetime=timedelta(minutes=50))
+    client.simulator.register(issued.certificate)
+
+    assert ask(client, assertion(client, issued=issued)).status_code == 200
+    client.simulator.advance(3600)
+    answer = ask(client, assertion(client, issued=issued))
+    assert refusal(answer) == (401, "invalid_client", [700027])
+    assert (
+        "[Reason - The key used is expired., Thumbprint of key used by client: '" in answer.json()["error_description"]
+    )
+    assert ask(client, assertion(client)).status_code == 200
+
+
+def test_it_takes_what_a_fast_clock_signed_and_not_what_a_slow_one_did(client: PlainGraph) -> None:
+    """Without `nbf` an assertion is valid from 1970 on."""
+    fast, slow = ({"iat": time.time() + ahead, "exp": time.time() + ahead + 600} for ahead in (3600, -3600))
+    refused = ask(client, assertion(client, claims=slow))
+
+    assert ask(client, assertion(client, claims=fast)).status_code == 200
+    assert refusal(refused) == (401, "invalid_client", [700024])
+    assert "assertion valid from 1970-01-01T00:00:00Z" in refused.json()["error_description"]
+
+
+def test_it_keeps_all_that_must_stay_secret(client: PlainGraph) -> None:
+    """Also what is of no more use, so that a test can look for it where it must not be."""
+    shown = assertion(client)
+    given = ask(client, shown).json()["access_token"]
+    url = client.upload_url("a.bin")
+    client.simulator.revoke_tokens()
+    client.bare("DELETE", url)
+
+    assert {shown, given, url.rpartition("tempauth=")[2]} <= set(client.simulator.secrets())
 
 
 @pytest.mark.parametrize(

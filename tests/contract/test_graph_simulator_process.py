@@ -25,6 +25,7 @@ from simulator.faults import (
     Hang,
     LoseSession,
     Match,
+    RewindSession,
     TruncateAnswer,
 )
 from simulator.options import OfficeRewriting
@@ -137,6 +138,7 @@ def test_another_process_can_act_as_a_person(client: PlainGraph, remote: RemoteS
         Hang(0.5),
         TruncateAnswer(),
         LoseSession(name_stays_taken=True),
+        RewindSession(2, told=False),
         CorruptBytes(),
     ],
 )

@@ -1,7 +1,6 @@
 """One token for all threads: fetched once, renewed in time, dropped when Graph refuses it."""
 
 import base64
-import hashlib
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +10,12 @@ from typing import Any
 import jwt
 import pytest
 from contract.service_graph import SCOPE, Credential, make_tokens
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes
 
 from sharepoint_proxy.errors import TransientError
 from sharepoint_proxy.tokens import Tokens
 from simulator import tls
 from simulator.calls import CallKind
-from simulator.entra import Entra
 from simulator.faults import AnswerWith, CutConnection, CutPoint, Fault, FaultBody, Hang, Match, TruncateAnswer
 from simulator.graph_server import GraphSimulator
 
@@ -38,18 +36,6 @@ class Clock:
         return self.now
 
 
-class RecordingEntra(Entra):
-    """Entra ID that keeps the assertions it is shown."""
-
-    def __init__(self, entra: Entra) -> None:
-        vars(self).update(vars(entra))
-        self.assertions: list[str] = []
-
-    def grant(self, tenant: str, form: Mapping[str, str], basic: tuple[str, str] | None = None) -> dict[str, object]:
-        self.assertions.append(form["client_assertion"])
-        return super().grant(tenant, form, basic)
-
-
 def requests_for(graph: GraphSimulator, kind: CallKind = CallKind.TOKEN) -> list[int]:
     """The statuses of the token requests so far."""
     return [call.status for call in graph.calls() if call.kind is kind]
@@ -67,6 +53,16 @@ def in_threads(tokens: Tokens) -> set[str]:
         return set(threads.map(ask, range(THREADS)))
 
 
+def _thumbprint(header: Mapping[str, str]) -> bytes:
+    """The SHA-256 thumbprint in the HEADER of an assertion."""
+    return base64.urlsafe_b64decode(header["x5t#S256"] + "==")
+
+
+def _digest(issued: tls.Issued) -> bytes:
+    """What the thumbprint of ISSUED must be."""
+    return issued.certificate.fingerprint(hashes.SHA256())
+
+
 def short_lived(graph: GraphSimulator) -> tuple[Tokens, Clock]:
     """Tokens that live for LIFETIME_SECONDS by a clock that the test turns."""
     graph.change(token_seconds=LIFETIME_SECONDS)
@@ -78,7 +74,7 @@ def stranger(graph: GraphSimulator, **other: Any) -> Tokens:
     """Tokens for a certificate that nobody registered."""
     credential = Credential.of(tls.application("stranger"))
     known = {"client_id": graph.client_id, "authority": graph.authority, "scope": SCOPE, "known_authority": False}
-    return Tokens(credential=credential, **{**known, **other})
+    return Tokens(credential=lambda: credential, **{**known, **other})
 
 
 def test_it_works(trusted_graph: GraphSimulator) -> None:
@@ -95,15 +91,35 @@ def test_it_fetches_one_token_for_all_threads(trusted_graph: GraphSimulator) -> 
 
 
 def test_it_proves_itself_by_the_sha_256_thumbprint_of_its_certificate(trusted_graph: GraphSimulator) -> None:
-    entra = trusted_graph.tenant.entra = RecordingEntra(trusted_graph.tenant.entra)
     make_tokens(trusted_graph).current()
 
-    (assertion,) = entra.assertions
+    (assertion,) = trusted_graph.tenant.entra.assertions
     header = jwt.get_unverified_header(assertion)
-    der = tls.application().certificate.public_bytes(serialization.Encoding.DER)
     assert header["alg"] == "PS256"
-    assert base64.urlsafe_b64decode(header["x5t#S256"] + "==") == hashlib.sha256(der).digest()
+    assert _thumbprint(header) == _digest(tls.application())
     assert "x5t" not in header
+
+
+def test_it_signs_each_request_anew(trusted_graph: GraphSimulator) -> None:
+    """MSAL takes what it signed for fresh by the time of day, which may have been set back."""
+    tokens = make_tokens(trusted_graph)
+    tokens.drop(tokens.current())
+    tokens.current()
+
+    first, second = trusted_graph.tenant.entra.assertions
+    assert first != second
+
+
+def test_it_proves_itself_by_the_certificate_of_the_moment(trusted_graph: GraphSimulator) -> None:
+    old, new = tls.application(), tls.application("replacement")
+    trusted_graph.register(new.certificate)
+    in_use = iter((old, new))
+    tokens = make_tokens(trusted_graph, credential=lambda: Credential.of(next(in_use)))
+    tokens.drop(tokens.current())
+    tokens.current()
+
+    shown = [jwt.get_unverified_header(assertion) for assertion in trusted_graph.tenant.entra.assertions]
+    assert [_thumbprint(header) for header in shown] == [_digest(old), _digest(new)]
 
 
 def test_it_renews_a_token_before_its_end(trusted_graph: GraphSimulator) -> None:
@@ -186,8 +202,18 @@ def test_it_recovers_once_the_certificate_is_registered(trusted_graph: GraphSimu
     tokens = stranger(trusted_graph)
     with pytest.raises(TransientError):
         tokens.current()
-    trusted_graph.tenant.application.register(tls.application("stranger").certificate)
+    trusted_graph.register(tls.application("stranger").certificate)
     assert tokens.current()
+
+
+@pytest.mark.parametrize(("ahead", "note"), [(3600, True), (-3600, True), (60, False)])
+def test_it_says_when_the_clocks_are_apart(trusted_graph: GraphSimulator, ahead: int, *, note: bool) -> None:
+    """What was signed by a wrong clock is refused in words that only tell times."""
+    trusted_graph.advance(ahead)
+    with pytest.raises(TransientError) as caught:
+        stranger(trusted_graph).current()
+
+    assert ("This machine's clock and Entra ID's are 60 minutes apart" in str(caught.value)) is note
 
 
 @pytest.mark.parametrize(

@@ -82,12 +82,12 @@ def test_all_is_kept_while_minio_is_away(stage: Stage) -> None:
 def test_all_is_kept_while_minio_refuses_the_access_key(stage: Stage) -> None:
     """Revoked, or changed on one side only."""
     keys = [f"{FOLDER}/revoked-{number}.txt" for number in range(3)]
-    may_write = stage.minio._users.pop(stage.minio.reader_key)
+    stage.minio.revoke_reader()
     for key in keys:
         stage.put(key, b"x")
     complaint = wait_for_outage(stage, keys)
     states = {state_of(stage, key) for key in keys}
-    stage.minio._users[stage.minio.reader_key] = may_write
+    stage.minio.admit_reader()
     nudge(stage, *keys)
     stage.settle()
 

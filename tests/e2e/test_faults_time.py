@@ -8,11 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 from e2e.trouble import FOLDER, IMPATIENT, MIB, calm, open_stage, statuses, versions_of, why_not_ready
 
 from simulator import tls
@@ -127,33 +122,17 @@ def test_what_waits_does_not_wait_for_the_clock(make_stage: Callable[..., Stage]
 
 
 def test_it_warns_of_a_certificate_that_ends_soon(stage: Stage, tmp_path: Path) -> None:
-    certificate_path = tmp_path / "app.cer"
-    certificate = certificate_that_ends_in(days=20)
-    certificate_path.write_bytes(certificate.public_bytes(Encoding.PEM))
-    stage.graph.tenant.application.register(certificate)
-    settings = {**stage.environment(), "CERT_PATH": str(certificate_path)}
+    certificate_path, key_path = tmp_path / "app.cer", tmp_path / "app.key"
+    issued = tls.issue("ends soon", lifetime=timedelta(days=20, minutes=1))
+    certificate_path.write_bytes(issued.certificate_pem())
+    key_path.write_bytes(issued.key_pem())
+    stage.graph.register(issued.certificate)
+    settings = {**stage.environment(), "CERT_PATH": str(certificate_path), "KEY_PATH": str(key_path)}
     with ServiceProcess(settings, data_dir=tmp_path / "data") as service:
         line = service.wait_for_line(lambda line: line["event"] == "certificate")
         ready = service.get("/ready").status_code
 
     assert line["level"] == "WARNING"
-    assert "19 days" in line["reason"] or "20 days" in line["reason"]
+    assert "ends in 20 days" in line["reason"]
     assert str(certificate_path) in line["reason"]
     assert ready == 200
-
-
-def certificate_that_ends_in(*, days: int) -> x509.Certificate:
-    """A certificate for the application's key."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sharepoint-proxy")])
-    key = tls.application().key
-    assert isinstance(key, rsa.RSAPrivateKey)
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(
-        issuer_name=name,
-        subject_name=name,
-        public_key=key.public_key(),
-        serial_number=x509.random_serial_number(),
-        not_valid_before=now - timedelta(days=1),
-        not_valid_after=now + timedelta(days=days, minutes=1),
-    )
-    return builder.sign(key, hashes.SHA256())

@@ -1,7 +1,8 @@
 """What tests of faults share: one stage for a whole module, and questions about one key amid others."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ MIB = 1024 * 1024
 FOLDER = "administration"
 IMPATIENT = {"MAX_ATTEMPTS": "2", "SYNC_WAIT_SECONDS": "0"}
 """A key is tried twice, some half a second apart; no answer waits, so that keys meet their faults at the same time."""
+
+_LOOK_SECONDS = 0.02
 
 GRAPH_KINDS = tuple(kind for kind in CallKind if kind not in {CallKind.OPENID, CallKind.TOKEN})
 
@@ -105,6 +108,15 @@ def wait_until_parked(stage: Stage, key: str, *, saying: str = "") -> str:
 def wait_until_settled(stage: Stage, key: str) -> None:
     """Return once KEY was settled for the first time."""
     stage.service.wait_for_line(lambda line: line["event"] == "settled" and line["key"] == key)
+
+
+def wait_until(holds: Callable[[], object], timeout: float = 10.0) -> None:
+    """Return once HOLDS is true, for what nobody announces; raises TimeoutError."""
+    deadline = time.monotonic() + timeout
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {timeout} s in vain")
+        time.sleep(_LOOK_SECONDS)
 
 
 def fault_name(value: object) -> str:

@@ -160,6 +160,8 @@ def test_the_proxys_user_can_only_read(site: Site) -> None:
         "s3:ListBucket",
         "s3:ListBucketVersions",
         "s3:GetBucketLocation",
+        "s3:GetBucketVersioning",
+        "s3:GetBucketNotification",
     } <= set(actions)
     assert all(action.startswith(("s3:Get", "s3:List")) for action in actions)
 

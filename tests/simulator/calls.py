@@ -31,6 +31,7 @@ class CallKind(Enum):
     DOWNLOAD_BYTES = "download_bytes"
     VERSIONS = "versions"
     FIELDS = "fields"
+    COLUMNS = "columns"
     OTHER = "other"
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from cryptography import x509
+
 from simulator.calls import Call
 from simulator.drive import Conflict, Library
 from simulator.faults import Fault
@@ -66,6 +68,12 @@ class Controls:
         """The library paths for which upload sessions are open."""
         with self.tenant.lock:
             return self.tenant.sessions.pending()
+
+    def secrets(self) -> list[str]:
+        """All that nobody may be told: the tokens ever given out, the assertions shown for them, the secrets of all upload URLs."""
+        with self.tenant.lock:
+            entra = self.tenant.entra
+            return [*entra.tokens, *entra.assertions, *self.tenant.sessions.secrets]
 
     # Other people's work
 
@@ -143,6 +151,11 @@ class Controls:
 
     # Conditions
 
+    def register(self, certificate: x509.Certificate) -> None:
+        """Add CERTIFICATE to those of the application, as an administrator does who replaces one that ends soon."""
+        with self.tenant.lock:
+            self.tenant.application.register(certificate)
+
     @property
     def latency(self) -> float:
         """Seconds that each call waits before it takes effect."""
@@ -189,7 +202,7 @@ class Controls:
             self.tenant.entra.token_seconds = self.tenant.options.token_seconds
 
     def advance(self, seconds: float) -> None:
-        """Let SECONDS pass for tokens, upload sessions and throttling."""
+        """Let SECONDS pass for tokens, certificates, upload sessions and throttling."""
         self.tenant.clock.advance(seconds)
 
     def revoke_tokens(self) -> None:

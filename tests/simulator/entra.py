@@ -3,12 +3,15 @@
 Errors have the shape and the AADSTS numbers of "Microsoft identity platform and the OAuth 2.0 client credentials flow"
 and "Microsoft Entra authentication and authorization error codes" (learn.microsoft.com). Accepted as real clients send
 them: RS256 with `x5t`, PS256 with `x5t#S256`, thumbprints with or without padding, times as floats, no `nbf`, no `kid`.
+Without `nbf` an assertion counts as valid from 1970 on (AzureAD/microsoft-authentication-library-for-dotnet#4951): one that a
+fast clock signed is taken.
 """
 
 import base64
 import hashlib
 import hmac
 import secrets
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +26,7 @@ from simulator.clock import to_text
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ALGORITHMS = ("RS256", "PS256")
 _CLOCK_SKEW_SECONDS = 300
+_INVALID_SIGNATURE = "Client assertion contains an invalid signature."
 
 
 class EntraError(Exception):
@@ -58,28 +62,39 @@ class Application:
     client_id: str
     roles: tuple[str, ...]
     secret: str | None = None
-    _keys: dict[str, rsa.RSAPublicKey] = field(default_factory=dict)
+    _certificates: dict[str, x509.Certificate] = field(default_factory=dict)
 
     def register(self, certificate: x509.Certificate) -> None:
         """Upload CERTIFICATE, which must hold an RSA key."""
-        key = certificate.public_key()
-        if not isinstance(key, rsa.RSAPublicKey):
+        if not isinstance(certificate.public_key(), rsa.RSAPublicKey):
             raise TypeError("Entra ID takes RSA certificates only.")
         der = certificate.public_bytes(serialization.Encoding.DER)
         for digest in (hashlib.sha1(der, usedforsecurity=False), hashlib.sha256(der)):
-            self._keys[base64.urlsafe_b64encode(digest.digest()).decode().rstrip("=")] = key
+            self._certificates[base64.urlsafe_b64encode(digest.digest()).decode().rstrip("=")] = certificate
 
-    def key(self, thumbprint: str) -> rsa.RSAPublicKey:
-        """The public key of the certificate with THUMBPRINT (base64url); raise AADSTS700027."""
-        if key := self._keys.get(thumbprint.rstrip("=")):
-            return key
-        raise EntraError(
-            401,
-            "invalid_client",
-            700027,
-            "The certificate with identifier used to sign the client assertion is not registered on application. "
-            f"[Reason - The key was not found., Thumbprint of key used by client: '{thumbprint}']",
-        )
+    def key(self, thumbprint: str, *, now: float) -> rsa.RSAPublicKey:
+        """The public key of the certificate with THUMBPRINT (base64url); raise AADSTS700027 if there is none, or it expired."""
+        certificate = self._certificates.get(thumbprint.rstrip("="))
+        if certificate is None:
+            text = "The certificate with identifier used to sign the client assertion is not registered on application."
+            raise _unusable_key(text, "The key was not found.", thumbprint)
+        if now > certificate.not_valid_after_utc.timestamp():
+            raise _unusable_key(_INVALID_SIGNATURE, "The key used is expired.", thumbprint, _validity(certificate))
+        key = certificate.public_key()
+        if not isinstance(key, rsa.RSAPublicKey):
+            raise TypeError("register takes RSA certificates only")
+        return key
+
+
+def _unusable_key(text: str, reason: str, thumbprint: str, *found: str) -> EntraError:
+    """AADSTS700027 in the words of "Troubleshoot Azure Local registration issues" (learn.microsoft.com)."""
+    details = ", ".join((f"Reason - {reason}", f"Thumbprint of key used by client: '{thumbprint}'", *found))
+    return EntraError(401, "invalid_client", 700027, f"{text} [{details}]")
+
+
+def _validity(certificate: x509.Certificate) -> str:
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return f"Found key 'Start={begin:%m/%d/%Y %H:%M:%S}, End={end:%m/%d/%Y %H:%M:%S}'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +106,18 @@ class Grant:
 
 
 class Entra:
-    """One tenant's token service; `authority` is set once the port is known, `token_seconds` may change."""
+    """One tenant's token service; `authority` is set once the port is known, `token_seconds` may change.
+
+    `tokens` holds all that were ever given out and `assertions` all that were ever shown, so that a test can look for them where
+    they must not be.
+    """
 
     def __init__(self, *, tenant_id: str, resource: str, token_seconds: int, clock: Callable[[], float]) -> None:
         self.tenant_id = tenant_id
         self.authority = ""
         self.token_seconds = token_seconds
+        self.tokens: list[str] = []
+        self.assertions: list[str] = []
         self._resource = resource
         self._clock = clock
         self._applications: dict[str, Application] = {}
@@ -136,6 +157,7 @@ class Entra:
         application = self._application(client_id)
         self._authenticate(application, form, basic)
         token = secrets.token_urlsafe(64)
+        self.tokens.append(token)
         self._grants[token] = Grant(application, self._clock() + self.token_seconds)
         return {
             "token_type": "Bearer",
@@ -177,6 +199,7 @@ class Entra:
     def _authenticate(self, application: Application, form: Mapping[str, str], basic: tuple[str, str] | None) -> None:
         secret = form.get("client_secret") or (basic[1] if basic else None)
         if assertion := form.get("client_assertion"):
+            self.assertions.append(assertion)
             if form.get("client_assertion_type") != _ASSERTION_TYPE:
                 raise EntraError(400, "invalid_request", 900144, "The client_assertion_type is missing or unknown.")
             self._check_assertion(application, assertion)
@@ -187,7 +210,7 @@ class Entra:
             raise EntraError(401, "invalid_client", 7000215, "Invalid client secret provided.")
 
     def _check_assertion(self, application: Application, assertion: str) -> None:
-        key = application.key(_thumbprint(assertion))
+        key = application.key(_thumbprint(assertion), now=self._clock())
         try:
             claims = jwt.decode(
                 assertion,
@@ -195,8 +218,10 @@ class Entra:
                 algorithms=_ALGORITHMS,
                 audience=self.token_endpoint,
                 leeway=_CLOCK_SKEW_SECONDS,
-                options={"require": ["exp", "aud", "iss", "sub"]},
+                options={"require": ["exp", "aud", "iss", "sub"], "verify_iat": False},
             )
+        except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError) as error:
+            raise _untimely(assertion) from error
         except jwt.InvalidTokenError as error:
             raise _refused_assertion(error) from error
         if claims["iss"] != application.client_id or claims["sub"] != application.client_id:
@@ -218,11 +243,19 @@ def _thumbprint(assertion: str) -> str:
     return thumbprint
 
 
+def _untimely(assertion: str) -> EntraError:
+    claims = jwt.decode(assertion, options={"verify_signature": False})
+    begin, end = (to_text(float(claims.get(name, 0))) for name in ("nbf", "exp"))
+    text = (
+        f"Client assertion is not within its valid time range. Current time: {to_text(time.time())}, "
+        f"assertion valid from {begin}, expiry time of assertion {end}."
+    )
+    return EntraError(401, "invalid_client", 700024, text)
+
+
 def _refused_assertion(error: jwt.InvalidTokenError) -> EntraError:
     if isinstance(error, jwt.InvalidAudienceError):
         return EntraError(401, "invalid_client", 700023, "Client assertion audience claim does not match Realm issuer.")
-    if isinstance(error, (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError)):
-        return EntraError(401, "invalid_client", 700024, "Client assertion is not within its valid time range.")
     if isinstance(error, jwt.MissingRequiredClaimError):
         return EntraError(401, "invalid_client", 700025, f"Client assertion lacks the claim {error.claim!r}.")
-    return EntraError(401, "invalid_client", 700027, "Client assertion failed signature validation.")
+    return EntraError(401, "invalid_client", 700027, _INVALID_SIGNATURE)

@@ -7,6 +7,7 @@ import struct
 import uuid
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from enum import Enum
 from urllib.parse import parse_qsl, unquote
 
@@ -86,9 +87,9 @@ class Exchange:
             piece = await self._next_piece(None if half is None else half - self.received)
             if not piece:
                 return
-            spoiled = self.received == 0 and isinstance(self.action, CorruptBytes)
+            is_spoiled = self.received == 0 and isinstance(self.action, CorruptBytes)
             self.received += len(piece)
-            yield bytes([piece[0] ^ 0xFF]) + piece[1:] if spoiled else piece
+            yield _spoiled(piece) if is_spoiled else piece
             due = await self._pace(len(piece), due)
         raise CutError
 
@@ -154,7 +155,8 @@ class Exchange:
         return due
 
     def _answer_headers(self, answer: Answer) -> dict[str, str]:
-        headers = {**self._own_headers(), **self.headers, **answer.headers}
+        date = formatdate(self._tenant.clock(), usegmt=True)
+        headers = {"Date": date, **self._own_headers(), **self.headers, **answer.headers}
         if answer.error is not None:
             headers.update(answer.error.headers)
         if answer.json is not None or answer.error is not None:
@@ -195,12 +197,17 @@ class Exchange:
         left = size // 2 if isinstance(self.action, TruncateAnswer) else size
         due = 0.0
         for piece in pieces:
-            await response.write(piece[:left])
+            is_spoiled = left == size and isinstance(self.action, CorruptBytes)
+            await response.write(_spoiled(piece) if is_spoiled else piece[:left])
             left -= len(piece[:left])
             due = await self._pace(len(piece), due)
         if isinstance(self.action, TruncateAnswer) and self._request.transport is not None:
             self._request.transport.close()
         return response
+
+
+def _spoiled(piece: bytes) -> bytes:
+    return bytes([piece[0] ^ 0xFF]) + piece[1:]
 
 
 def _dump(document: object) -> bytes:

@@ -70,11 +70,24 @@ class LoseSession:
 
 
 @dataclass(frozen=True, slots=True)
+class RewindSession:
+    """Take a fragment, then give up so many FRAGMENTS of the session, this one among them, and expect them again.
+
+    The answer says so, or, unless TOLD, only the next fragment's 416 and the session's status do: what was accepted may still be
+    asked for again ("nextExpectedRanges" of "driveItem: createUploadSession", learn.microsoft.com). A question for the session's
+    status may meet this too.
+    """
+
+    fragments: int = 1
+    told: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class CorruptBytes:
-    """Store other bytes than were sent, so that the hash in the answer differs."""
+    """Store other bytes than were sent, so that the hash in the answer differs; or send other bytes than are stored."""
 
 
-Action = AnswerWith | CutConnection | Hang | TruncateAnswer | LoseSession | CorruptBytes
+Action = AnswerWith | CutConnection | Hang | TruncateAnswer | LoseSession | RewindSession | CorruptBytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from simulator.drive import Library
 from simulator.exchange import Answer, CutError, Exchange
 from simulator.graph_errors import GraphError, bad_request, invalid, unknown_segment
 from simulator.item_calls import ItemCall, no_entity_write
-from simulator.item_json import drive_json, site_json
+from simulator.item_json import column_json, drive_json, site_json
 from simulator.items import Author
 from simulator.pipeline import Plan, bearer_token
 from simulator.tenant import Site, Tenant
@@ -87,6 +87,8 @@ class GraphApi:
         raise unknown_segment(rest.strip("/").partition("/")[0])
 
     def _plan_drive(self, exchange: Exchange, library: Callable[[], Library], rest: str | None) -> Plan:
+        if rest == "list/columns" and exchange.method == "GET":
+            return self._reading(CallKind.COLUMNS, lambda: self._columns(library()))
         if rest:
             return self._plan_item(exchange, library, parse_address(rest))
         if exchange.method != "GET":
@@ -170,6 +172,10 @@ class GraphApi:
         if not self._tenant.options.app_roles:
             raise GraphError(403, "AccessDenied", "Either scp or roles claim need to be present in the token.")
         return Author(application_id=grant.application.client_id)
+
+    def _columns(self, _library: Library) -> Answer:
+        columns = self._tenant.options.columns
+        return Answer(status=200, json={"value": [column_json(name, kind) for name, kind in columns.items()]})
 
     def _drives(self, exchange: Exchange, site: Site) -> Answer:
         size = self._tenant.options.drives_page

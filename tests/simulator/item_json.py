@@ -6,6 +6,7 @@ from urllib.parse import quote
 from simulator.clock import to_text
 from simulator.drive import Library
 from simulator.items import Author, Item
+from simulator.options import CHOICES, ColumnType
 from simulator.tenant import Site, Tenant
 from simulator.upload_sessions import UploadSession
 
@@ -138,3 +139,17 @@ def _parent_json(site: Site, library: Library, item: Item) -> Json:
         reference["name"] = item.parent.name
         reference["path"] = f"/drives/{library.id}/root:{below}"
     return reference
+
+
+_FACETS: dict[ColumnType, Json] = {
+    ColumnType.TEXT: {"text": {"allowMultipleLines": False, "maxLength": 255}},
+    ColumnType.NUMBER: {"number": {"decimalPlaces": "automatic"}},
+    ColumnType.BOOLEAN: {"boolean": {}},
+    ColumnType.DATE_TIME: {"dateTime": {"format": "dateOnly"}},
+    ColumnType.CHOICE: {"choice": {"allowTextEntry": False, "choices": list(CHOICES)}},
+}
+
+
+def column_json(name: str, kind: ColumnType) -> Json:
+    """A columnDefinition, whose facet says of what type it is."""
+    return {"name": name, "displayName": name, "readOnly": False, **_FACETS[kind]}

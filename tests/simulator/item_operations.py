@@ -11,7 +11,7 @@ from simulator.graph_errors import GraphError, bad_request, invalid, not_found
 from simulator.item_calls import ItemCall, object_of, text_of, times_of
 from simulator.item_json import deleted_json, delta_json, download_url, item_json, versions_json
 from simulator.items import Item, Times
-from simulator.options import ColumnType
+from simulator.options import CHOICES, ColumnType
 
 _BEHAVIOUR = "@microsoft.graph.conflictBehavior"
 _LARGEST_PAGE = 1000
@@ -197,6 +197,8 @@ def _fits(column: ColumnType, value: object) -> bool:
             return isinstance(value, bool)
         case ColumnType.DATE_TIME:
             return isinstance(value, str) and _is_time(value)
+        case ColumnType.CHOICE:
+            return value in CHOICES
 
 
 def _is_time(text: str) -> bool:

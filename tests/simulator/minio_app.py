@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from simulator.minio_events import Event, EventName, ObjectState
-from simulator.minio_faults import Faults, ReadFault, refuse, torn
+from simulator.minio_faults import Faults, refuse, spoiled
 from simulator.minio_notifier import Caller, Notifier
 from simulator.minio_reads import find_readable, read_answer
 from simulator.minio_requests import (
@@ -101,11 +101,13 @@ class S3Application:
             raise S3Error(ErrorCode.INVALID_ACCESS_KEY)
         if request.region not in {"", REGION}:
             raise S3Error(ErrorCode.BAD_REGION)
+        if not may_write:
+            self._faults.refuse_if_skewed(request)
         if not may_write and request.action not in READING:
             raise S3Error(ErrorCode.ACCESS_DENIED)
 
     def _read(self, request: S3Request) -> Answer:
-        fault = self._faults.take(request.key)
+        fault = self._faults.take(request)
         refuse(fault)
         with self._store.lock:
             stored = find_readable(self._store, request)
@@ -115,7 +117,7 @@ class S3Application:
             return answer
         name = EventName.HEAD if request.method == "HEAD" else EventName.GET
         self._notifier.save(self._events_of(request, answer, name, object_state(stored)))
-        return torn(answer, request) if fault is ReadFault.RESET else answer
+        return spoiled(answer, fault, request)
 
     def _forward(self, request: S3Request) -> Answer:
         """Let moto do it, then set right what MinIO does otherwise, and raise the event."""

@@ -10,23 +10,23 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
 import requests
-from minio import Minio, MinioAdmin
+from minio import MinioAdmin
 from minio.commonconfig import ENABLED
 from minio.credentials.providers import StaticProvider
 from minio.notificationconfig import NotificationConfig, PrefixFilterRule, QueueConfig, SuffixFilterRule
 from minio.versioningconfig import VersioningConfig
 
+from simulator.minio_access import MinioAccess
 from simulator.minio_relay import Relay
-from simulator.minio_requests import REGION
 from simulator.minio_rules import KEYWORDS, PUT_AND_DELETE, WEBHOOK_ARN
-from simulator.minio_sender import Delivery, DeliveryLog, Target
+from simulator.minio_sender import Target
 from simulator.minio_server import HOST
 from simulator.minio_standin import DEFAULTS, MinioStandin, StandinOptions, move
 from simulator.minio_store import SYNTHETIC_PART_BYTES, synthetic_bytes
@@ -49,24 +49,19 @@ def standin_or_minio(*, options: StandinOptions = DEFAULTS) -> "MinioStandin | R
     return RealMinio(binary, options=options) if binary else MinioStandin(options=options)
 
 
-class RealMinio:
+class RealMinio(MinioAccess):
     """A MinIO server as a process, with a queue directory and MINIO_API_SYNC_EVENTS; see MinioStandin for the methods.
 
     It has no faults and no latency, and keeps MinIO's own intervals. Its data is gone after the ``with`` block.
     """
 
-    root_user = MinioStandin.root_user
-    root_password = MinioStandin.root_password
-    reader_key = MinioStandin.reader_key
-    reader_secret = MinioStandin.reader_secret
-
     def __init__(self, binary: Path, *, options: StandinOptions = DEFAULTS) -> None:
+        super().__init__(buckets=(*options.buckets, *options.versioned_buckets))
         self.options = options
         self._binary = binary
         self._folder = Path(tempfile.mkdtemp(prefix="minio-"))
         self._queue_dir = options.queue_dir or self._folder / "queue"
         self._port = options.port or _free_port()
-        self._log = DeliveryLog()
         self._relay = Relay(self._log, answer_seconds=options.answer_seconds)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -84,15 +79,6 @@ class RealMinio:
     def endpoint(self) -> str:
         """The URL of the S3 API."""
         return f"http://{HOST}:{self._port}"
-
-    def environment(self) -> dict[str, str]:
-        """The settings of a service that reads from here with the read-only user."""
-        return {
-            "MINIO_ENDPOINT": self.endpoint,
-            "MINIO_ACCESS_KEY": self.reader_key,
-            "MINIO_SECRET_KEY": self.reader_secret,
-            "MINIO_BUCKETS": ",".join(self._buckets),
-        }
 
     def start(self) -> None:
         """Start the server and wait until it is healthy; raises TimeoutError or RuntimeError with its output."""
@@ -133,24 +119,6 @@ class RealMinio:
         )
         client.set_bucket_notification(bucket, NotificationConfig(queue_config_list=[*present, rule]))
 
-    def client(self) -> Minio:
-        """A client with the rights of the root user."""
-        return Minio(
-            urlsplit(self.endpoint).netloc,
-            access_key=self.root_user,
-            secret_key=self.root_password,
-            secure=False,
-            region=REGION,
-        )
-
-    def deliveries(self) -> list[Delivery]:
-        """All attempts to deliver an event, oldest first."""
-        return self._log.snapshot()
-
-    def wait_for(self, predicate: Callable[[Delivery], bool], timeout: float = 10.0) -> Delivery:
-        """The first attempt, past or coming, that satisfies the predicate; raises TimeoutError."""
-        return self._log.wait_for(predicate, timeout)
-
     def pause(self) -> None:
         """Let events pile up in the queue directory."""
         self._relay.pause()
@@ -175,10 +143,6 @@ class RealMinio:
     def rename(self, bucket: str, source: str, target: str) -> None:
         """Move an object or a folder as ``mc mv`` does."""
         move(self.client(), bucket, source, target)
-
-    @property
-    def _buckets(self) -> tuple[str, ...]:
-        return (*self.options.buckets, *self.options.versioned_buckets)
 
     def _command(self) -> list[str]:
         console = f"{HOST}:{_free_port()}"
@@ -221,7 +185,7 @@ class RealMinio:
 
     def _prepare(self) -> None:
         client = self.client()
-        for bucket in self._buckets:
+        for bucket in self.buckets:
             if not client.bucket_exists(bucket):
                 client.make_bucket(bucket)
         for bucket in self.options.versioned_buckets:
@@ -231,7 +195,7 @@ class RealMinio:
             credentials=StaticProvider(self.root_user, self.root_password),
             secure=False,
         )
-        admin.policy_add(_POLICY, policy=_reading(self._buckets))
+        admin.policy_add(_POLICY, policy=_reading(self.buckets))
         admin.user_add(self.reader_key, self.reader_secret)
         admin.policy_set(_POLICY, user=self.reader_key)
 
@@ -257,7 +221,10 @@ class _Synthetic(io.RawIOBase):
 def _reading(buckets: tuple[str, ...]) -> dict[str, object]:
     """A policy that allows to read and list, as the service needs it."""
     arns = [f"arn:aws:s3:::{bucket}" for bucket in buckets]
-    listing = ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketLocation"]
+    listing = [
+        *("s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketLocation"),
+        *("s3:GetBucketVersioning", "s3:GetBucketNotification"),
+    ]
     return {
         "Version": "2012-10-17",
         "Statement": [

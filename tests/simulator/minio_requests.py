@@ -51,11 +51,14 @@ class Action(Enum):
     POST_FORM = auto()
     GET_NOTIFICATION = auto()
     PUT_NOTIFICATION = auto()
+    GET_VERSIONING = auto()
     LIST = auto()
     OTHER = auto()
 
 
-READING = frozenset({Action.GET_OBJECT, Action.HEAD_OBJECT, Action.LIST})
+READING = frozenset(
+    {Action.GET_OBJECT, Action.HEAD_OBJECT, Action.LIST, Action.GET_NOTIFICATION, Action.GET_VERSIONING}
+)
 
 
 class ErrorCode(Enum):
@@ -89,6 +92,11 @@ class ErrorCode(Enum):
     NO_SUCH_VERSION = ("NoSuchVersion", 404, "The specified version does not exist.")
     OBJECT_LOCKED = ("InvalidRequest", 400, "Object is WORM protected and cannot be overwritten")
     PRECONDITION_FAILED = ("PreconditionFailed", 412, "At least one of the pre-conditions you specified did not hold")
+    TIME_TOO_SKEWED = (
+        "RequestTimeTooSkewed",
+        403,
+        "The difference between the request time and the server's time is too large.",
+    )
     SLOW_DOWN = ("SlowDownRead", 503, "Resource requested is unreadable, please reduce your request rate")
 
     def __init__(self, code: str, status: int, message: str) -> None:
@@ -170,6 +178,8 @@ def _bucket_action(request: S3Request) -> Action:
         return Action.POST_FORM
     if "notification" in request.args:
         return Action.PUT_NOTIFICATION if request.method == "PUT" else Action.GET_NOTIFICATION
+    if request.method == "GET" and "versioning" in request.args:
+        return Action.GET_VERSIONING
     if request.method in {"GET", "HEAD"} and request.args.keys() <= _LISTING_PARAMETERS:
         return Action.LIST
     return Action.OTHER

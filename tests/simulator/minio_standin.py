@@ -15,18 +15,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
 from minio import Minio
 from minio.commonconfig import CopySource
 from minio.deleteobjects import DeleteObject
 
+from simulator.minio_access import MinioAccess
 from simulator.minio_app import S3Application
 from simulator.minio_delivery import Channel, DirectChannel, Pace, QueueChannel
 from simulator.minio_events import Event, EventName
 from simulator.minio_faults import Faults, ReadFault
 from simulator.minio_notifier import Caller, Notifier
-from simulator.minio_requests import REGION, check_key
+from simulator.minio_requests import check_key
 from simulator.minio_rules import PUT_AND_DELETE, Rules
 from simulator.minio_sender import Delivery, DeliveryLog, Target
 from simulator.minio_server import HOST, LoopbackServer
@@ -56,17 +56,12 @@ class StandinOptions:
 DEFAULTS = StandinOptions()
 
 
-class MinioStandin:
+class MinioStandin(MinioAccess):
     """A MinIO server to test against; objects and port outlive a ``stop``, until the end of the ``with`` block."""
 
-    root_user = "minioadmin"
-    root_password = "minioadmin-secret"
-    reader_key = "sharepoint-proxy"
-    reader_secret = "sharepoint-proxy-secret"
-
     def __init__(self, *, options: StandinOptions = DEFAULTS) -> None:
+        super().__init__(buckets=(*options.buckets, *options.versioned_buckets))
         self.options = options
-        self._log = DeliveryLog()
         self._channel = _channel(options, self._log)
         self._has_target = False
         self._notifier = Notifier(Rules(), self._save)
@@ -74,7 +69,7 @@ class MinioStandin:
         self._store = ObjectStore()
         self._server = LoopbackServer(options.port)
         self._users = {self.root_user: True, self.reader_key: False}
-        for bucket in (*options.buckets, *options.versioned_buckets):
+        for bucket in self.buckets:
             self._store.create_bucket(bucket, versioned=bucket in options.versioned_buckets)
 
     def __enter__(self) -> Self:
@@ -89,15 +84,6 @@ class MinioStandin:
     def endpoint(self) -> str:
         """The URL of the S3 API, known from the first start on."""
         return f"http://{HOST}:{self._server.port}"
-
-    def environment(self) -> dict[str, str]:
-        """The settings of a service that reads from here with the read-only user."""
-        return {
-            "MINIO_ENDPOINT": self.endpoint,
-            "MINIO_ACCESS_KEY": self.reader_key,
-            "MINIO_SECRET_KEY": self.reader_secret,
-            "MINIO_BUCKETS": ",".join((*self.options.buckets, *self.options.versioned_buckets)),
-        }
 
     def start(self) -> None:
         """Serve, and deliver what is left in the queue directory."""
@@ -121,24 +107,6 @@ class MinioStandin:
     ) -> None:
         """Raise events for a bucket, as ``mc event add`` does: ``events`` are its words put, delete and get."""
         self._notifier.rules.add(bucket, prefix=prefix, suffix=suffix, keywords=events)
-
-    def client(self) -> Minio:
-        """A client with the rights of the root user."""
-        return Minio(
-            urlsplit(self.endpoint).netloc,
-            access_key=self.root_user,
-            secret_key=self.root_password,
-            secure=False,
-            region=REGION,
-        )
-
-    def deliveries(self) -> list[Delivery]:
-        """All attempts to deliver an event, oldest first."""
-        return self._log.snapshot()
-
-    def wait_for(self, predicate: Callable[[Delivery], bool], timeout: float = 10.0) -> Delivery:
-        """The first attempt, past or coming, that satisfies the predicate; raises TimeoutError."""
-        return self._log.wait_for(predicate, timeout)
 
     def follow(self, report: Callable[[Delivery], None]) -> None:
         """Report each delivery as it is made, for ever."""
@@ -183,12 +151,20 @@ class MinioStandin:
         """Move an object as ``mc mv`` does: HEAD, copy, delete; a name ending in ``/`` moves a folder, interleaved."""
         move(self.client(), bucket, source, target)
 
+    def revoke_reader(self) -> None:
+        """Let the access key of the read-only user be unknown from now on."""
+        self._users.pop(self.reader_key, None)
+
+    def admit_reader(self) -> None:
+        """Know that access key again."""
+        self._users[self.reader_key] = False
+
     def fail_reads(self, fault: ReadFault, *, count: int = 1, key: str | None = None) -> None:
         """Let the next reads (GET or HEAD) of a key, or of any, fail."""
         self._faults.plan(fault, count=count, key=key)
 
     def heal(self) -> None:
-        """Drop all faults and the latency."""
+        """Drop all faults and the latency, and set the clock right."""
         self._faults.clear()
 
     @property
@@ -199,6 +175,18 @@ class MinioStandin:
     @latency.setter
     def latency(self, seconds: float) -> None:
         self._faults.latency_seconds = seconds
+
+    @property
+    def clock_ahead(self) -> float:
+        """Seconds by which the server's clock is fast (below 0: slow), and the root user's, who is on its machine.
+
+        Of the read-only user it takes no request that is signed for quite another time.
+        """
+        return self._faults.clock_ahead_seconds
+
+    @clock_ahead.setter
+    def clock_ahead(self, seconds: float) -> None:
+        self._faults.clock_ahead_seconds = seconds
 
     def _save(self, event: Event) -> None:
         if self._has_target:

@@ -42,6 +42,11 @@ class ColumnType(Enum):
     NUMBER = "number"
     BOOLEAN = "boolean"
     DATE_TIME = "date_time"
+    CHOICE = "choice"
+
+
+CHOICES = ("Brouillon", "Publié", "Archivé")
+"""What a column of the type CHOICE takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,7 @@ _COLUMNS = MappingProxyType(
         "Pages": ColumnType.NUMBER,
         "Final": ColumnType.BOOLEAN,
         "Echeance": ColumnType.DATE_TIME,
+        "Statut": ColumnType.CHOICE,
     }
 )
 

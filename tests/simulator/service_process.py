@@ -16,6 +16,8 @@ from typing import Any, Self
 
 import requests
 
+from simulator.secrecy import readable_journal
+
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "a-webhook-secret-for-tests"
 
@@ -30,6 +32,8 @@ class ServiceProcess:
         self._settings = {"WEBHOOK_SECRET": SECRET, "DATA_DIR": str(data_dir), "PORT": str(self.port), **settings}
         self._process: subprocess.Popen[str] | None = None
         self._lines: list[str] = []
+        self._earlier_lines: list[str] = []
+        self._answers: list[str] = []
         self._changed = threading.Condition()
 
     def __enter__(self) -> Self:
@@ -103,9 +107,19 @@ class ServiceProcess:
             return [json.loads(line) for line in self._lines if line.startswith("{")]
 
     def output(self) -> str:
-        """Everything it wrote on stdout and stderr."""
+        """Everything it wrote on stdout and stderr since it was last killed."""
         with self._changed:
             return "\n".join(self._lines)
+
+    def told(self) -> dict[str, str]:
+        """Everything that it ever told anybody: on stdout and stderr, in answers to `post` and `get`, and in its journal."""
+        with self._changed:
+            written = "\n".join([*self._earlier_lines, *self._lines])
+        return {
+            "output": written,
+            "answers": "\n".join(self._answers),
+            "journal": readable_journal(self.data_dir),
+        }
 
     def is_running(self) -> bool:
         """True until the process ends."""
@@ -115,11 +129,11 @@ class ServiceProcess:
         """Post an event as an administrator with curl would."""
         headers = {"Authorization": f"Bearer {token}"}
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return requests.post(f"{self.url}/s3event", data=data, headers=headers, timeout=timeout)
+        return self._noted(requests.post(f"{self.url}/s3event", data=data, headers=headers, timeout=timeout))
 
     def get(self, path: str) -> requests.Response:
         """Read a page."""
-        return requests.get(self.url + path, timeout=10)
+        return self._noted(requests.get(self.url + path, timeout=10))
 
     def memory_peak_bytes(self) -> int:
         """The largest resident set so far of any process of the service, as the kernel counted it."""
@@ -139,7 +153,12 @@ class ServiceProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         with self._changed:
+            self._earlier_lines += self._lines
             self._lines.clear()
+
+    def _noted(self, answer: requests.Response) -> requests.Response:
+        self._answers.append(f"{answer.headers}\n{answer.text}")
+        return answer
 
     def _collect(self, process: subprocess.Popen[str]) -> None:
         for line in process.stdout or ():

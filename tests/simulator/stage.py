@@ -12,6 +12,7 @@ from simulator.graph_server import GraphSimulator
 from simulator.minio_binary import RealMinio
 from simulator.minio_standin import MinioStandin, StandinOptions
 from simulator.options import SimulatorOptions
+from simulator.secrecy import leaks, secret_settings
 from simulator.service_process import SECRET, ServiceProcess
 
 BUCKET = "lycee"
@@ -60,10 +61,19 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._running.close()
+        if kind is None:
+            self._refuse_leaks()
+
+    def _refuse_leaks(self) -> None:
+        """AssertionError if the service told anybody a secret, whatever was played here."""
+        ours = (SECRET, self.minio.root_password, *secret_settings(self.environment()))
+        found = leaks((*ours, *self.graph.secrets()), self.service.told())
+        if found:
+            raise AssertionError(f"the service told secrets: {found}")
 
     def _aim_minio(self) -> None:
         self.minio.notify(url=f"{self.service.url}/s3event", token=SECRET)
-        for bucket in (*self.minio.options.buckets, *self.minio.options.versioned_buckets):
+        for bucket in self.minio.buckets:
             for prefix in PREFIXES:
                 self.minio.add_rule(bucket, prefix=prefix)
         self._client = self.minio.client()
@@ -75,6 +85,7 @@ class Stage:
             **self.minio.environment(),
             "ALLOWED_PREFIXES": ALLOWED_PREFIXES,
             "DELETE_GRACE_SECONDS": "0.3",
+            "RECONCILE_HOURS": "0",
             **self._settings,
         }
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _LIFETIME = dt.timedelta(days=30)
+_BEGAN_BEFORE = dt.timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,14 @@ def server(public_name: str) -> Issued:
 @cache
 def application(name: str = "sharepoint-proxy") -> Issued:
     """A self-signed RSA certificate as `openssl req -x509` makes it for an app registration; one per NAME."""
+    return issue(name, lifetime=_LIFETIME)
+
+
+def issue(name: str, *, lifetime: dt.timedelta, begins_in: dt.timedelta = -_BEGAN_BEFORE) -> Issued:
+    """Such a certificate, a new one each time with a key of its own, that ends when LIFETIME is over from now on."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return Issued(_builder(_name(name), _name(name), key.public_key()).sign(key, hashes.SHA256()), key)
+    builder = _builder(_name(name), _name(name), key.public_key(), lifetime=lifetime, begins_in=begins_in)
+    return Issued(builder.sign(key, hashes.SHA256()), key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +133,12 @@ def _name(common_name: str) -> x509.Name:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
+    *,
+    lifetime: dt.timedelta = _LIFETIME,
+    begins_in: dt.timedelta = -_BEGAN_BEFORE,
 ) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     return (
@@ -135,6 +147,6 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + _LIFETIME)
+        .not_valid_before(now + begins_in)
+        .not_valid_after(now + lifetime)
     )

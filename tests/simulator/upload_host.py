@@ -1,6 +1,7 @@
 """The host that upload sessions and downloads live on: it knows secrets in URLs, and refuses tokens.
 
-Refusing `Authorization` on PUT and DELETE follows what the service does since 2024 (virtualzone/onedrive-uploader#39).
+Refusing `Authorization` on PUT and DELETE follows what the service does since 2024 (virtualzone/onedrive-uploader#39); on
+downloads, whose URLs need none ("driveItem: get content" on learn.microsoft.com), it is stricter than what is known.
 """
 
 import re
@@ -8,7 +9,7 @@ import re
 from simulator.calls import CallKind
 from simulator.drive import Conflict
 from simulator.exchange import Answer, CutError, Exchange
-from simulator.faults import LoseSession
+from simulator.faults import LoseSession, RewindSession
 from simulator.graph_errors import GraphError, invalid, not_found
 from simulator.item_json import Json, session_json
 from simulator.items import Item
@@ -38,7 +39,7 @@ class UploadHost:
     def plan(self, exchange: Exchange) -> Plan:
         """What EXCHANGE asks for."""
         if _DOWNLOAD_PATH.fullmatch(exchange.path) and exchange.method == "GET":
-            return Plan(CallKind.DOWNLOAD_BYTES, self._download)
+            return Plan(CallKind.DOWNLOAD_BYTES, self._download, item_path=self._downloaded_path(exchange))
         if _SESSION_PATH.fullmatch(exchange.path) and exchange.method in self._session_calls:
             kind, run = self._session_calls[exchange.method]
             session = self._tenant.sessions.peek(_guid(exchange))
@@ -54,7 +55,7 @@ class UploadHost:
         await self._receive(exchange, fragment)
         await exchange.lag()
         with self._tenant.lock:
-            return self._after_fragment(session, fragment)
+            return self._after_fragment(session, fragment, exchange)
 
     async def _get_status(self, exchange: Exchange) -> Answer:
         await exchange.drain()
@@ -63,6 +64,8 @@ class UploadHost:
             session = self._open(exchange)
             # What still arrives on an older request must not move the place that is announced here.
             session.turn += 1
+            if isinstance(exchange.action, RewindSession):
+                session.rewind(exchange.action.fragments)
             return Answer(status=200, json=_announcement(session))
 
     async def _cancel(self, exchange: Exchange) -> Answer:
@@ -87,12 +90,20 @@ class UploadHost:
             return self._commit(session)
 
     async def _download(self, exchange: Exchange) -> Answer:
+        _refuse_token(exchange)
         await exchange.drain()
         await exchange.lag()
         with self._tenant.lock:
             drive_id, item_id = self._tenant.links.check(exchange.query)
             item = self._tenant.library_by_id(drive_id).by_id(item_id)
         return _file_answer(item, exchange.header("Range"))
+
+    def _downloaded_path(self, exchange: Exchange) -> str:
+        try:
+            library = self._tenant.library_by_id(exchange.query.get("driveId", ""))
+            return library.by_id(exchange.query.get("UniqueId", "")).path
+        except GraphError:
+            return ""
 
     async def _refuse(self, exchange: Exchange) -> Answer:
         raise not_found(f"There is nothing at {exchange.path}.")
@@ -123,10 +134,13 @@ class UploadHost:
                 fragment.undo()
             raise
 
-    def _after_fragment(self, session: UploadSession, fragment: Fragment) -> Answer:
+    def _after_fragment(self, session: UploadSession, fragment: Fragment, exchange: Exchange) -> Answer:
         if not fragment.is_current:
             raise CutError
+        fragment.accept()
         self._tenant.sessions.prolong(session, self._tenant.options.session_idle_seconds)
+        if isinstance(exchange.action, RewindSession):
+            return _rewound(session, exchange.action)
         if not session.is_full or session.defer_commit:
             return Answer(status=202, json=_announcement(session))
         return self._commit(session)
@@ -155,6 +169,15 @@ class UploadHost:
 def _announcement(session: UploadSession) -> Json:
     session.announced = session.received
     return session_json(session)
+
+
+def _rewound(session: UploadSession, ordered: RewindSession) -> Answer:
+    if ordered.told:
+        session.rewind(ordered.fragments)
+        return Answer(status=202, json=_announcement(session))
+    answer = Answer(status=202, json=_announcement(session))
+    session.rewind(ordered.fragments)
+    return answer
 
 
 def _guid(exchange: Exchange) -> str:

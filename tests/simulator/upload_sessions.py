@@ -73,7 +73,8 @@ class Range:
 class UploadSession:
     """A session and the bytes it has.
 
-    `announced` is where the client was last told to go on; `turn` grows when a fragment under way loses its right to write.
+    `announced` is where the client was last told to go on; `turn` grows when a fragment under way loses its right to write;
+    `begins` tells where each fragment that it took began.
     """
 
     target: Target
@@ -87,6 +88,7 @@ class UploadSession:
     total: int | None = None
     announced: int | None = None
     left_grid: bool = False
+    begins: list[Mark] = field(default_factory=list)
     is_lost: bool = False
     turn: int = 0
 
@@ -99,6 +101,13 @@ class UploadSession:
     def is_full(self) -> bool:
         """True once the last byte is there."""
         return self.received == self.total
+
+    def rewind(self, fragments: int) -> None:
+        """Give up the last FRAGMENTS fragments, as far as there are so many."""
+        given_up = self.begins[-fragments:]
+        del self.begins[-fragments:]
+        if given_up:
+            self.writer.rewind(given_up[0])
 
     def expected_ranges(self) -> list[str]:
         """`nextExpectedRanges`: empty once the last byte is there."""
@@ -162,6 +171,10 @@ class Fragment:
             self._session.writer.write(piece)
         return self.is_current
 
+    def accept(self) -> None:
+        """Count this fragment among those that the session took."""
+        self._session.begins.append(self._mark)
+
     def undo(self) -> None:
         """Take the bytes of this fragment back, if nobody else has written since."""
         if self.is_current:
@@ -169,9 +182,13 @@ class Fragment:
 
 
 class UploadSessions:
-    """The sessions of a tenant, at most one for each target while that rule is on."""
+    """The sessions of a tenant, at most one for each target while that rule is on.
+
+    `secrets` holds those of all sessions that there ever were, so that a test can look for them where they must not be.
+    """
 
     def __init__(self, store: ContentStore, clock: Callable[[], float]) -> None:
+        self.secrets: list[str] = []
         self._store = store
         self._clock = clock
         self._sessions: dict[str, UploadSession] = {}
@@ -192,6 +209,7 @@ class UploadSessions:
             defer_commit=defer_commit,
         )
         self._sessions[session.guid] = session
+        self.secrets.append(session.secret)
         return session
 
     def peek(self, guid: str) -> UploadSession | None:

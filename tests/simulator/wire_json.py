@@ -17,13 +17,15 @@ from simulator.faults import (
     Hang,
     LoseSession,
     Match,
+    RewindSession,
     TruncateAnswer,
 )
 from simulator.items import Author, StoredItem
 from simulator.options import ColumnType
 
 _ACTIONS: dict[str, type[Action]] = {
-    action.__name__: action for action in (AnswerWith, CutConnection, Hang, TruncateAnswer, LoseSession, CorruptBytes)
+    action.__name__: action
+    for action in (AnswerWith, CutConnection, Hang, TruncateAnswer, LoseSession, RewindSession, CorruptBytes)
 }
 
 

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from itertools import count, islice
 from typing import Any
 
+from sharepoint_proxy.column_values import Column
 from sharepoint_proxy.content import Stretch
 from sharepoint_proxy.errors import (
     AccessError,
@@ -160,6 +161,26 @@ class FakeLibrary:
         with self._wire.request(f"PATCH {item_id}"):
             if self._by_id(item_id) is None:
                 raise TransientError("Not there.", status=404)
+
+    def move(self, item_id: str, path: str, modified: datetime) -> DriveItem | None:
+        del modified
+        with self._wire.request(f"MOVE {item_id} {path}"):
+            item, place = self._by_id(item_id), comparison_key(path)
+            other = self.items.get(place)
+            if item is None or (other is not None and other is not item) or self._children(place):
+                return None
+            self._refuse_folder_and_file(place)
+            del self.items[comparison_key(item.path)]
+            item.path, item.by = path, APPLICATION_ID
+            self.items[place] = item
+        return self._drive_item(item)
+
+    def columns(self) -> list[Column]:
+        """No columns: nothing asks for any."""
+        return []
+
+    def set_fields(self, item_id: str, values: Mapping[str, object]) -> None:
+        raise AssertionError((item_id, values))
 
     def find(self, path: str) -> DriveItem | None:
         with self._wire.request(f"GET {path}"):

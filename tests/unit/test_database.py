@@ -233,6 +233,13 @@ def test_what_was_written_is_there_when_the_file_is_opened_again(database: Datab
     again.close()
 
 
+def test_a_start_that_fails_leaves_the_tables_as_they_were(database: Database, tmp_path: Path) -> None:
+    with pytest.raises(JournalError):
+        Database(tmp_path / "journal.db", schema="CREATE TABLE half (text TEXT); CREATE nonsense")
+
+    assert database.read("SELECT name FROM sqlite_master WHERE name = 'half'") == []
+
+
 def test_a_file_that_is_no_database_is_a_journal_error(tmp_path: Path) -> None:
     garbage = tmp_path / "journal.db"
     garbage.write_bytes(b"no database at all " * 400)

@@ -184,7 +184,7 @@ def test_the_key_of_a_shared_link_and_endless_values_are_not_shown_in_full() -> 
             {"BANDWIDTH_SCHEDULE": "07:30-18:00=20,*=0"},
             "BANDWIDTH_SCHEDULE is set but this version does not use it yet.",
         ),
-        ({"ADMIN_PASSWORD": "geheim"}, "ADMIN_PASSWORD is set but this version does not use it yet."),
+        ({"ADMIN_PASSWORD": "change-me"}, "ADMIN_PASSWORD still has the value of"),
     ],
 )
 def test_what_works_but_is_hardly_meant_is_a_warning(variables: dict[str, str], words: str) -> None:

@@ -64,7 +64,13 @@ def test_a_marked_key_is_claimed_settled_and_gone(journal: Journal) -> None:
 
     job = claim_one(journal, "a.txt")
     assert job == Job(
-        bucket=BUCKET, key="a.txt", generation=generation, attempts=0, event="s3:ObjectCreated:Put", large=False
+        bucket=BUCKET,
+        key="a.txt",
+        generation=generation,
+        attempts=0,
+        event="s3:ObjectCreated:Put",
+        large=False,
+        marked_at=job.marked_at,
     )
     journal.settle(job, DONE)
 
@@ -232,6 +238,37 @@ def test_recovery_undoes_what_a_clock_that_ran_ahead_put_off(database: Database,
 
     assert claimed_keys(after) == ["a"]
     assert after.seconds_until_due(large_places=4) == GRACE_SECONDS
+
+
+def test_a_pause_is_known_after_a_restart_until_it_is_over(database: Database, clock: Clock) -> None:
+    assert open_journal(database, clock).pause_left() == 0
+    open_journal(database, clock).keep_pause(90)
+    clock.turn(60)
+
+    after = open_journal(database, clock)
+    assert after.pause_left() == 30
+    clock.turn(31)
+    assert after.pause_left() == 0
+
+
+def test_the_pause_kept_last_counts(journal: Journal) -> None:
+    journal.keep_pause(3000)
+    journal.keep_pause(20)
+
+    assert journal.pause_left() == 20
+
+
+def test_a_clock_that_was_set_back_prolongs_no_pause(journal: Journal, clock: Clock) -> None:
+    journal.keep_pause(90)
+    clock.turn(-1_000_000)
+
+    assert journal.pause_left() == 90
+
+
+def test_a_pause_is_an_hour_at_most(journal: Journal) -> None:
+    journal.keep_pause(1_000_000)
+
+    assert journal.pause_left() == 3600
 
 
 def test_an_intent_and_its_session_come_back_with_the_key(journal: Journal, clock: Clock) -> None:

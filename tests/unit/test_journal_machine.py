@@ -132,6 +132,20 @@ class JournalMachine(RuleBasedStateMachine):
         )
 
     @invariant()
+    def its_counts_are_those_of_a_full_scan(self) -> None:
+        rows = self.database.read(
+            "SELECT state, (bucket, key) IN (SELECT bucket, key FROM claims) AS is_claimed, marked_at FROM changes"
+        )
+        waiting = [row for row in rows if row["state"] == State.WAITING]
+        claimed = sum(row["is_claimed"] for row in rows)
+        assert self.journal.counts() == Counts(
+            waiting=len(waiting) - claimed,
+            working=claimed,
+            parked=len(rows) - len(waiting),
+            oldest_marked_at=min((row["marked_at"] for row in waiting), default=None),
+        )
+
+    @invariant()
     def it_knows_when_something_is_due(self) -> None:
         for large_places in (0, 1):
             moments = [change.due_at for change in self._idle().values() if large_places or not change.large]

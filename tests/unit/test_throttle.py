@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sharepoint_proxy.throttle import CLEAN_INTERVAL_SECONDS, Throttle
+from sharepoint_proxy.errors import JournalError
+from sharepoint_proxy.throttle import CLEAN_INTERVAL_SECONDS, KEPT_PAUSE_SECONDS, Throttle
 
 
 class Clock:
@@ -101,6 +102,74 @@ def test_what_is_left_is_spread_over_the_time_that_is_left(remaining: int, reset
 
     assert 2 * sent <= max(0, remaining - 2 * under_way)
     assert throttle._leaves_at(2) <= 100 + reset
+
+
+def test_of_a_burst_of_refusals_one_pause_is_kept(clock: Clock) -> None:
+    kept: list[float] = []
+    throttle = Throttle(most=16, clock=clock, keep_pause=kept.append)
+    for _ in range(8):
+        throttle.refused(30)
+        clock.now += 0.1
+
+    assert kept == [30]
+
+
+def test_a_short_pause_is_not_kept(clock: Clock) -> None:
+    kept: list[float] = []
+    throttle = Throttle(most=16, clock=clock, keep_pause=kept.append)
+    throttle.refused(KEPT_PAUSE_SECONDS - 0.1)
+    throttle.refused(KEPT_PAUSE_SECONDS)
+
+    assert kept == [KEPT_PAUSE_SECONDS]
+
+
+def test_a_pause_is_kept_again_when_it_grows_and_not_when_a_shorter_one_is_asked_for(clock: Clock) -> None:
+    kept: list[float] = []
+    throttle = Throttle(most=16, clock=clock, keep_pause=kept.append)
+    for seconds in (30, 20, 40):
+        throttle.refused(seconds)
+        clock.now += 5
+
+    assert kept == [30, 40]
+
+
+def test_a_pause_that_could_not_be_kept_is_tried_again_at_the_next_refusal(clock: Clock) -> None:
+    kept: list[float] = []
+
+    def keep_the_second(seconds: float) -> None:
+        kept.append(seconds)
+        if len(kept) == 1:
+            raise JournalError("The disk is full.")
+
+    throttle = Throttle(most=16, clock=clock, keep_pause=keep_the_second)
+    with pytest.raises(JournalError):
+        throttle.refused(30)
+    assert throttle.paused_seconds() == 30
+    throttle.refused(30)
+
+    assert kept == [30, 30]
+
+
+def test_while_a_pause_is_written_down_nobody_waits_for_the_disk_and_the_longest_stays(clock: Clock) -> None:
+    kept: list[float] = []
+    writing, written = threading.Event(), threading.Event()
+
+    def keep(seconds: float) -> None:
+        writing.set()
+        written.wait(5)
+        kept.append(seconds)
+
+    throttle = Throttle(most=16, clock=clock, keep_pause=keep)
+    threads = [threading.Thread(target=throttle.refused, args=(seconds,)) for seconds in (30, 60)]
+    threads[0].start()
+    assert writing.wait(5)
+    threads[1].start()
+    assert throttle.paused_seconds() >= 30
+    written.set()
+    for thread in threads:
+        thread.join(5)
+
+    assert kept == [30, 60]
 
 
 def test_upload_urls_keep_the_pause_but_no_pace(throttle: Throttle, clock: Clock) -> None:

@@ -10,13 +10,14 @@ from http.client import HTTPConnection, HTTPMessage
 from types import TracebackType
 from typing import Any, Self
 
+from flask import Blueprint
 from werkzeug.serving import make_server
 
 from sharepoint_proxy.errors import JournalError
 from sharepoint_proxy.events import ObjectEvent
 from sharepoint_proxy.records import Action, Job, Outcome, State
 from sharepoint_proxy.waiting import WaitingRoom
-from sharepoint_proxy.web import Intake, create_app
+from sharepoint_proxy.web import Intake, Metrics, create_app
 
 SECRET = "the-present-secret"
 PREVIOUS_SECRET = "the-previous-secret"
@@ -91,9 +92,17 @@ class FakeRouting:
 
 
 class WebServer:
-    """The application over fakes, served until the end of the `with` block; `on_wake` plays the workers."""
+    """The application over fakes with PAGES, served until the end of the `with` block; `on_wake` plays the workers."""
 
-    def __init__(self, *, seats: int = 8, wait_seconds: float = 15.0, max_lag_seconds: float = 5.0) -> None:
+    def __init__(
+        self,
+        *,
+        seats: int = 8,
+        wait_seconds: float = 15.0,
+        max_lag_seconds: float = 5.0,
+        metrics: Metrics | None = None,
+        pages: Sequence[Blueprint] = (),
+    ) -> None:
         self.journal = FakeJournal()
         self.room = WaitingRoom(seats=seats)
         self.on_wake: Callable[[], object] = lambda: None
@@ -109,7 +118,9 @@ class WebServer:
                 not_ready=lambda: self.not_ready,
                 sync_wait_seconds=wait_seconds,
                 sync_max_lag_seconds=max_lag_seconds,
-            )
+                metrics=metrics,
+            ),
+            pages=pages,
         )
         self._server = make_server("127.0.0.1", 0, app, threaded=True)
         # The interval is how long a shutdown takes.
@@ -150,6 +161,11 @@ class WebServer:
             connection.sendall(head + b"Connection: close\r\n\r\n" + body)
             status_line = connection.makefile("rb").readline()
         return int(status_line.split()[1])
+
+    @property
+    def url(self) -> str:
+        """Where a browser finds it."""
+        return f"http://127.0.0.1:{self._server.server_port}"
 
     def publish(self, outcome: Outcome, *, key: str = KEY, generation: int = 1) -> None:
         """Tell the waiting requests what came of a look at KEY, as a worker does."""

@@ -9,11 +9,13 @@ from typing import Self
 
 from unit.fake_library import APPLICATION_ID, Death, FakeLibrary, Fault, Item, Wire
 from unit.fake_source import NOW, FakeSource
-from unit.fakes import BUCKET, Clock, created, memory_folder, open_database, open_journal, removed
+from unit.fakes import BUCKET, GRACE_SECONDS, Clock, created, memory_folder, open_database, open_journal, removed
 
 from sharepoint_proxy.alarms import Alarms
+from sharepoint_proxy.column_memory import ColumnMemory
 from sharepoint_proxy.events import SESSION_ABOVE_BYTES, ObjectEvent
-from sharepoint_proxy.mirror import Mirror
+from sharepoint_proxy.handover import Handover
+from sharepoint_proxy.mirror_parts import make_mirror
 from sharepoint_proxy.paths import comparison_key, parse_routing
 from sharepoint_proxy.records import Job, Outcome
 from sharepoint_proxy.sessions import Sessions
@@ -52,13 +54,18 @@ class World:
         self.database = open_database(self._path)
         self.journal = open_journal(self.database, self.clock)
         self.journal.recover()
-        mirror = Mirror(
-            routing=self._routing,
-            source=self.source,
-            journal=self.journal,
-            library=self.library,
-            sessions=Sessions(self.library, self.library, fragment_bytes=FRAGMENT_BYTES, is_stopping=lambda: False),
+        mirror = make_mirror(
+            self._routing,
+            self.source,
+            self.journal,
+            Handover(self.database),
+            ColumnMemory(self.database),
+            self.library,
+            Sessions(self.library, self.library, fragment_bytes=FRAGMENT_BYTES, is_stopping=lambda: False),
+            metadata_columns=(),
             application_id=APPLICATION_ID,
+            grace_seconds=GRACE_SECONDS,
+            seconds=self.clock,
             clock=self._time_of_day,
         )
         # Never started: a test runs its jobs one by one, and inside one another.

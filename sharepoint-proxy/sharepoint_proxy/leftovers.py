@@ -1,0 +1,184 @@
+"""What a reconcile does about files without an object: finds them, and removes those it may, by telling the workers to look.
+
+A file goes only if that is asked for, if the share of files that would go is small, and if the mirror wrote it; one that somebody
+else wrote only if that is asked for too. The workers ask MinIO once more before anything is removed.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+from sharepoint_proxy.comparison import CAUSE, Difference, Known, Order, Standing, Verdict
+from sharepoint_proxy.events import Kind, ObjectEvent
+from sharepoint_proxy.records import LedgerEntry, PlacedItem, State
+
+_BATCH = 1000
+
+Scopes = Sequence[tuple[str, str]]
+
+
+class Routing(Protocol):
+    """Says which key a path of the library stands for."""
+
+    def key(self, path: str) -> tuple[str, str] | None: ...
+
+
+class Ledger(Protocol):
+    """What was last put where."""
+
+    def known(self, bucket: str, keys: Sequence[str]) -> dict[str, Known]: ...
+    def standing(self, bucket: str, keys: Sequence[str]) -> dict[str, Standing]: ...
+    def entries(self, bucket: str, prefix: str) -> Iterator[list[Known]]: ...
+    def items_at(self, paths: Sequence[str]) -> set[str]: ...
+    def adopt(self, entries: Sequence[LedgerEntry], known: Sequence[Known | None]) -> list[LedgerEntry]: ...
+
+
+class Journal(Protocol):
+    """Where keys are marked."""
+
+    def mark(self, events: Sequence[ObjectEvent]) -> list[int]: ...
+
+
+class Inventory(Protocol):
+    """What was found in the library and in MinIO."""
+
+    def holds(self, item_id: str) -> bool: ...
+    def absent(self, bucket: str, keys: Sequence[str]) -> list[str]: ...
+    def unseen_files(self) -> Iterator[list[PlacedItem]]: ...
+
+
+class Progress(Protocol):
+    """Is told how far it is."""
+
+    def begin(self, title: str, total: int | None) -> None: ...
+    def advance(self, count: int) -> None: ...
+    def tell(self, difference: Difference) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Leftover:
+    """An entry for what has no object any more; IS_KNOWN says that the ledger holds it."""
+
+    verdict: Verdict
+    entry: LedgerEntry
+    is_known: bool
+
+
+class Leftovers:
+    """Deals with them once the library and MinIO are compared. APPLICATION_ID is the one that Graph knows us by."""
+
+    def __init__(
+        self, *, routing: Routing, ledger: Ledger, journal: Journal, inventory: Inventory, application_id: str
+    ) -> None:
+        self._routing = routing
+        self._ledger = ledger
+        self._journal = journal
+        self._inventory = inventory
+        self._application_id = application_id
+
+    def settle(
+        self, scopes: Scopes, order: Order, progress: Progress, *, in_library: int, since: float
+    ) -> tuple[Counter[Verdict], int, str]:
+        """What was found, how many keys were marked for deletion, and why that was refused, if so.
+
+        IN_LIBRARY files have an object; what was written SINCE the run began (by the clock of the ledger) is left alone.
+        """
+        progress.begin("Looking for files without an object", None)
+        found: Counter[Verdict] = Counter()
+        for leftover in self._all(scopes, since):
+            found[leftover.verdict] += 1
+            entry = leftover.entry
+            progress.tell(Difference(verdict=leftover.verdict, bucket=entry.bucket, key=entry.key, path=entry.path))
+            progress.advance(1)
+        doomed = {Verdict.STALE, Verdict.FOREIGN} if order.foreign else {Verdict.STALE}
+        count = sum(found[verdict] for verdict in doomed) if order.delete else 0
+        refused = _refusal(count, in_library + found[Verdict.STALE] + found[Verdict.FOREIGN], order)
+        if order.dry_run:
+            return found, 0, refused
+        # What is nowhere any more only has to be forgotten.
+        self._mark(scopes, since, {Verdict.GONE}, at_most=found[Verdict.GONE])
+        return found, self._mark(scopes, since, doomed, at_most=0 if refused else count), refused
+
+    def _all(self, scopes: Scopes, since: float) -> Iterator[_Leftover]:
+        for bucket, prefix in scopes:
+            for known in self._ledger.entries(bucket, prefix):
+                yield from self._in_ledger(bucket, [each.entry for each in known if each.at <= since])
+        for batch in self._inventory.unseen_files():
+            yield from self._in_library(batch, scopes)
+
+    def _in_ledger(self, bucket: str, entries: Sequence[LedgerEntry]) -> Iterator[_Leftover]:
+        without_object = self._without_object(bucket, [entry.key for entry in entries])
+        for entry in entries:
+            if entry.key in without_object:
+                yield _Leftover(self._verdict(entry), entry, is_known=True)
+
+    def _verdict(self, entry: LedgerEntry) -> Verdict:
+        if not self._inventory.holds(entry.item_id):
+            return Verdict.GONE
+        # An earlier run was to delete it, and nothing came of that: it may be anybody's.
+        return Verdict.STALE if entry.etag or entry.is_folder else Verdict.FOREIGN
+
+    def _in_library(self, files: Sequence[PlacedItem], scopes: Scopes) -> Iterator[_Leftover]:
+        names = [
+            (placed, name) for placed in files if (name := self._routing.key(placed.path)) and _is_in(name, scopes)
+        ]
+        known = self._ledger.items_at([placed.path for placed, _ in names])
+        for bucket in {name[0] for _, name in names}:
+            without_object = self._without_object(bucket, [name[1] for _, name in names if name[0] == bucket])
+            for placed, name in names:
+                if name[0] == bucket and name[1] in without_object and placed.item.id not in known:
+                    yield _Leftover(self._author(placed), _entry(bucket, name[1], placed), is_known=False)
+
+    def _author(self, placed: PlacedItem) -> Verdict:
+        return Verdict.STALE if placed.item.application_id == self._application_id else Verdict.FOREIGN
+
+    def _without_object(self, bucket: str, keys: Sequence[str]) -> set[str]:
+        """Those of KEYS that have no object, and that the workers will not look at anyway."""
+        absent = self._inventory.absent(bucket, keys) if keys else []
+        standing = self._ledger.standing(bucket, absent) if absent else {}
+        return {key for key in absent if key not in standing or standing[key].state is not State.WAITING}
+
+    def _mark(self, scopes: Scopes, since: float, verdicts: Collection[Verdict], *, at_most: int) -> int:
+        """Tell the workers to look at the keys of these VERDICTS; how many there were, of which AT_MOST were found before."""
+        if not at_most:
+            return 0
+        doomed = islice((each for each in self._all(scopes, since) if each.verdict in verdicts), at_most)
+        marked = 0
+        while batch := list(islice(doomed, _BATCH)):
+            # The workers remove what the ledger knows, by the id of the item.
+            unknown = [each.entry for each in batch if not each.is_known]
+            self._ledger.adopt(unknown, [None] * len(unknown))
+            self._journal.mark([_event(each.entry) for each in batch])
+            marked += len(batch)
+        return marked
+
+
+def _is_in(name: tuple[str, str], scopes: Scopes) -> bool:
+    return any(name[0] == bucket and name[1].startswith(prefix) for bucket, prefix in scopes)
+
+
+def _refusal(doomed: int, files: int, order: Order) -> str:
+    if order.force or doomed * 100 <= order.most_percent * files:
+        return ""
+    return (
+        f"{doomed} of {files} files would be deleted, more than {order.most_percent:g} %: nothing was."
+        " See which with --dry-run; if that is right, use --force."
+    )
+
+
+def _event(entry: LedgerEntry) -> ObjectEvent:
+    return ObjectEvent(bucket=entry.bucket, key=entry.key, name=CAUSE, kind=Kind.REMOVED)
+
+
+def _entry(bucket: str, key: str, placed: PlacedItem) -> LedgerEntry:
+    return LedgerEntry(
+        bucket=bucket,
+        key=key,
+        path=placed.path,
+        item_id=placed.item.id,
+        size=placed.item.size or 0,
+        etag="",
+        quickxor=placed.item.quickxor,
+    )
