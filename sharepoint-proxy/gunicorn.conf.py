@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -36,10 +37,15 @@ def on_starting(server: Any) -> None:
     wiring.prepare_journal_or_exit(_settings)
 
 
-def post_worker_init(worker: Any) -> None:  # noqa: ARG001 - gunicorn's signature
-    """Start the threads in the process that serves, and hear of the stop as soon as it is asked for."""
-    from sharepoint_proxy.wsgi import service  # noqa: PLC0415 - exists only once the worker has loaded it
+def _service_of(worker: Any) -> wiring.Service:
+    """The service in the module that gunicorn was told to serve, which the worker has loaded."""
+    service: wiring.Service = import_module(worker.app.app_uri.partition(":")[0]).service
+    return service
 
+
+def post_worker_init(worker: Any) -> None:
+    """Start the threads in the process that serves, and hear of the stop as soon as it is asked for."""
+    service = _service_of(worker)
     service.start()
     before = signal.getsignal(signal.SIGTERM)
 
@@ -53,6 +59,4 @@ def post_worker_init(worker: Any) -> None:  # noqa: ARG001 - gunicorn's signatur
 
 def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's signature
     """Let uploads reach a fragment's end and settle; what does not get there in time goes on after the next start."""
-    from sharepoint_proxy.wsgi import service  # noqa: PLC0415 - as above
-
-    service.stop()
+    _service_of(worker).stop()

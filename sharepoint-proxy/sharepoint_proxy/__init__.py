@@ -27,3 +27,5 @@ The rows of the building; each imports only from those above it, and no module f
 
 Modules of one row meet through small Protocols, declared where they are used, and are handed to each other by `wiring`.
 """
+
+__version__ = "0.1.0"

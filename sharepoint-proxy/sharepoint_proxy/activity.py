@@ -6,9 +6,9 @@ It is for people to look at: nothing is decided by it, and a restart begins with
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -64,7 +64,7 @@ class Snapshot:
     """The service at one moment (`at`, seconds since the epoch), as people are shown it.
 
     `reasons` says why nothing can be mirrored just now; it is empty when all is well. `waiting` and `parked` are the oldest of
-    those that `counts` counts. Graph asked for `paused_seconds` more without requests; `places` uploads may run at once.
+    those that `counts` counts. `library_urls` are the addresses of the libraries by their aliases, `library_url` that of the first. Graph asked for `paused_seconds` more without requests; `places` uploads may run at once.
     """
 
     at: float
@@ -83,6 +83,7 @@ class Snapshot:
     library_url: str
     certificate_ends_at: datetime
     reconciled: Reconciled | None
+    library_urls: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The same in JSON's types; the certificate's end in ISO 8601."""

@@ -1,23 +1,27 @@
 """Makes the parts that the service and the commands share, from one proved configuration."""
 
+import os
 import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from sharepoint_proxy import environment, library, paths
+from sharepoint_proxy import environment, library, paths, routes
 from sharepoint_proxy.bandwidth import Bandwidth, Body, Schedule
 from sharepoint_proxy.certificate import CertificateFiles, Credential
 from sharepoint_proxy.database import Database
 from sharepoint_proxy.errors import ConfigError
 from sharepoint_proxy.graph import Graph
 from sharepoint_proxy.journal import Journal
-from sharepoint_proxy.library import Drive
+from sharepoint_proxy.libraries import Libraries, Shelf
+from sharepoint_proxy.library import Drive, Library
 from sharepoint_proxy.paths import Routing
-from sharepoint_proxy.settings import STAND_IN, Settings
+from sharepoint_proxy.routes import Routes
+from sharepoint_proxy.settings import STAND_IN, Destination, Settings
 from sharepoint_proxy.source import Source
 from sharepoint_proxy.throttle import Throttle
 from sharepoint_proxy.tokens import Tokens
@@ -27,10 +31,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """Everything that the start needs, proved usable as far as that goes without a network."""
+    """Everything that the start needs, proved usable as far as that goes without a network.
+
+    `destinations` are the libraries that the routes lead to; the buckets of `settings` are those of the routes.
+    """
 
     settings: Settings
     routing: Routing
+    destinations: tuple[Destination, ...]
     certificate: CertificateFiles
     warnings: tuple[str, ...]
 
@@ -45,20 +53,55 @@ def configure(variables: Mapping[str, str]) -> Configuration:
     reading = environment.read(variables)
     settings = reading.settings
     problems = list(reading.problems)
-    routing = _tried(
-        problems,
-        lambda: paths.parse_routing(
-            settings.allowed_prefixes, buckets=settings.minio_buckets, bucket_as_folder=settings.bucket_as_folder
-        ),
-    )
+    found = _tried(problems, lambda: read_routes(settings))
     certificate = _tried(
         problems,
         lambda: CertificateFiles(settings.cert_path, settings.key_path, passphrase=settings.key_passphrase),
     )
     problems.extend(_ca_bundle_problems(variables))
-    if problems or routing is None or certificate is None:
+    if problems or found is None or certificate is None:
         raise ConfigError(list(dict.fromkeys(problems)))
-    return Configuration(settings=settings, routing=routing, certificate=certificate, warnings=reading.warnings)
+    return Configuration(
+        settings=replace(settings, minio_buckets=buckets_of(found.routing)),
+        routing=found.routing,
+        destinations=found.destinations,
+        certificate=certificate,
+        warnings=(*reading.warnings, *found.warnings),
+    )
+
+
+def read_routes(settings: Settings) -> Routes:
+    """The routes of the settings, or of the file that they name; ConfigError that lists every problem."""
+    if settings.routes_file is not None:
+        text = _text_of(settings.routes_file)
+        return routes.parse(
+            text, name=str(settings.routes_file), site=settings.site_path, library=settings.document_library
+        )
+    routing = paths.parse_routing(
+        settings.allowed_prefixes, buckets=settings.minio_buckets, bucket_as_folder=settings.bucket_as_folder
+    )
+    return Routes(routing, main_library(settings))
+
+
+def main_library(settings: Settings) -> tuple[Destination, ...]:
+    """The library that is named outside of the routes, if one is."""
+    site = settings.site_path
+    return (Destination(site=site, library=settings.document_library),) if site is not None else ()
+
+
+def buckets_of(routing: Routing) -> tuple[str, ...]:
+    """The buckets that are mirrored, each once."""
+    return tuple(dict.fromkeys(route.bucket for route in routing.routes))
+
+
+def _text_of(routes_file: Path) -> str:
+    try:
+        return routes_file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        advice = f"ROUTES_FILE {routes_file} cannot be read by uid {os.geteuid()} ({error.strerror}): correct the path, the mount or the owner."
+    except ValueError:
+        advice = f"ROUTES_FILE {routes_file} is no text in UTF-8: save it as that."
+    raise ConfigError([advice])
 
 
 def _ca_bundle_problems(variables: Mapping[str, str]) -> Iterator[str]:
@@ -163,9 +206,23 @@ def make_source(settings: Settings) -> Source:
     )
 
 
-def find_drive(graph: Graph, settings: Settings) -> Drive:
-    """The document library of the settings."""
-    site = settings.site_path
+def find_drive(graph: Graph, destination: Destination) -> Drive:
+    """The document library of these names."""
+    site = destination.site
     return library.find_drive(
-        graph, site_host=site.host, site_relative_path=site.relative_path, library=settings.document_library
+        graph, site_host=site.host, site_relative_path=site.relative_path, library=destination.library
     )
+
+
+def make_libraries(graph: Graph, configuration: Configuration) -> Libraries:
+    """The document libraries of the routes, each found when it is first needed."""
+    return Libraries(
+        [
+            Shelf(alias=destination.alias, name=str(destination), find=partial(_library, graph, destination))
+            for destination in configuration.destinations
+        ]
+    )
+
+
+def _library(graph: Graph, destination: Destination) -> Library:
+    return Library(graph, find_drive(graph, destination))

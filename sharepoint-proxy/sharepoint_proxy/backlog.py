@@ -16,6 +16,7 @@ _ROWS = """
 SELECT changes.*, claims.key IS NOT NULL AS working FROM changes LEFT JOIN claims USING (bucket, key)
 """
 _RETRY = "UPDATE changes SET state = 'waiting', due_at = ?, attempts = 0, blocked_by = NULL"
+_HASTEN = "UPDATE changes SET due_at = ? WHERE state = 'waiting' AND reason = ?"
 _IS_FREE = "NOT EXISTS (SELECT 1 FROM claims WHERE bucket = changes.bucket AND key = changes.key)"
 _IS_NAMED_AND_FREE = f"bucket = ? AND key = ? AND {_IS_FREE}"
 _FORGET = f"DELETE FROM changes WHERE {_IS_NAMED_AND_FREE}"  # noqa: S608 - our own condition
@@ -71,6 +72,10 @@ class Backlog:
     def retry_all(self) -> int:
         """Look at all parked keys again; how many there are."""
         return self._count(f"{_RETRY} WHERE state = 'parked' AND {_IS_FREE}", (self._clock(),))
+
+    def hasten(self, reason: str) -> int:
+        """Look now at all keys that wait for this REASON, which has passed; how many there are."""
+        return self._count(_HASTEN, (self._clock(), reason))
 
     def forget(self, bucket: str, key: str) -> bool:
         """Drop a key's row: SharePoint stays as it is until the next event for it. False when there is none, or a worker has it."""

@@ -11,19 +11,19 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
-from sharepoint_proxy import checkup_login, checkup_minio, checkup_service, checkup_sharepoint, paths
+from sharepoint_proxy import checkup_login, checkup_minio, checkup_service, checkup_sharepoint
 from sharepoint_proxy.checkup_login import LoginHost
 from sharepoint_proxy.checkup_minio import Source, Watched
 from sharepoint_proxy.checkup_service import Reply
 from sharepoint_proxy.checkup_sharepoint import Drive, Graph, Library, Site
 from sharepoint_proxy.errors import ConfigError
 from sharepoint_proxy.findings import Finding, Step, Verdict
-from sharepoint_proxy.paths import Route
-from sharepoint_proxy.settings import Settings
+from sharepoint_proxy.paths import Route, split_library
+from sharepoint_proxy.settings import Destination, Settings
 
 _CERTIFICATE_ENDS_SOON = timedelta(days=30)
 _ANSWER_MARGIN_SECONDS = 15.0
-_ROUTE_SETTINGS = ("ALLOWED_PREFIXES", "BUCKET_AS_FOLDER", "MINIO_BUCKETS")
+_ROUTE_SETTINGS = ("ALLOWED_PREFIXES", "BUCKET_AS_FOLDER", "MINIO_BUCKETS", "ROUTES_FILE")
 _MINIO_SETTINGS = ("MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_REGION", "MINIO_BUCKETS")
 _SETTINGS_ADVICE = "Correct it and start the service again; .env.example explains every setting."
 _CERTIFICATE_ADVICE = (
@@ -49,6 +49,8 @@ class Credential(Protocol):
 class Parts:
     """What the check-up works with: the settings, with stand-ins for the wrong ones, and what makes or asks each of the others.
 
+    `routes` and `destinations` are as far as the settings tell them.
+
     `start_problems` gives all for which the service would refuse to start; each begins with the name of its variable, but for
     those of `load_credential`, which raises ConfigError. `post_event` is given the object's name and the seconds to wait.
     """
@@ -59,9 +61,11 @@ class Parts:
     load_credential: Callable[[], Credential]
     login: LoginHost
     fetch_token: Callable[[], object]
+    routes: Sequence[Route]
+    destinations: Sequence[Destination]
     graph: Callable[[], Graph]
-    find_drive: Callable[[], Drive]
-    open_library: Callable[[], Library]
+    find_drive: Callable[[Destination], Drive]
+    open_library: Callable[[Destination], Library]
     source: Callable[[], Source]
     ask_ready: Callable[[], Reply]
     post_event: Callable[[str, float], Reply]
@@ -138,53 +142,75 @@ class Checkup:
         return token.verdict is Verdict.OK
 
     def _check_sharepoint(self, needs: str) -> Iterator[Finding]:
-        settings, parts = self._settings, self._parts
-        site = Site(
-            host=settings.site_path.host,
-            relative_path=settings.site_path.relative_path,
-            client_id=settings.client_id,
-            graph_url=settings.graph_base_url,
+        if not self._parts.destinations:
+            yield Step("site", "ask Graph for the sites of the routes").skipped(
+                needs or self._lacking(*_ROUTE_SETTINGS)
+            )
+        sites: dict[str, Finding] = {}
+        for destination in self._parts.destinations:
+            site = self._site(destination)
+            if str(site) not in sites:
+                sites[str(site)] = self._site_finding(site, needs)
+                yield sites[str(site)]
+            yield from self._check_library(destination, site, _needs(sites[str(site)]))
+
+    def _site(self, destination: Destination) -> Site:
+        return Site(
+            host=destination.site.host,
+            relative_path=destination.site.relative_path,
+            client_id=self._settings.client_id,
+            graph_url=self._settings.graph_base_url,
         )
-        found = _tried(
+
+    def _site_finding(self, site: Site, needs: str) -> Finding:
+        return _tried(
             checkup_sharepoint.site_step(site),
             needs or self._lacking("SITE_PATH", "GRAPH_BASE_URL"),
-            lambda step: checkup_sharepoint.site_finding(step, site, parts.graph()),
+            lambda step: checkup_sharepoint.site_finding(step, site, self._parts.graph()),
         )
-        yield found
+
+    def _check_library(self, destination: Destination, site: Site, needs: str) -> Iterator[Finding]:
         library = _tried(
-            checkup_sharepoint.library_step(settings.document_library),
-            _needs(found) or self._lacking("DOCUMENT_LIBRARY"),
-            lambda step: checkup_sharepoint.library_finding(step, parts.find_drive, site),
+            checkup_sharepoint.library_step(destination.library),
+            needs or self._lacking("DOCUMENT_LIBRARY"),
+            lambda step: checkup_sharepoint.library_finding(step, partial(self._parts.find_drive, destination), site),
         )
         yield library
-        yield from self._check_writing(site, _needs(library))
+        yield from self._check_writing(destination, site, _needs(library))
 
-    def _check_writing(self, site: Site, needs: str) -> Iterator[Finding]:
+    def _check_writing(self, destination: Destination, site: Site, needs: str) -> Iterator[Finding]:
         writable = []
-        for folder in dict.fromkeys(route.folder for route in self._routes()):
+        where = f" in {destination}" if len(self._parts.destinations) > 1 else ""
+        for folder in self._folders(destination):
             found = _tried(
-                checkup_sharepoint.permission_step(folder, self._test_name),
+                checkup_sharepoint.permission_step(folder, self._test_name, where),
                 needs,
-                partial(self._permission_finding, folder, site),
+                partial(self._permission_finding, folder, destination, site),
             )
             yield found
             writable += [folder] if found.verdict is Verdict.OK else []
         if no_routes := self._lacking(*_ROUTE_SETTINGS):
             yield Step("permission", "write, read and remove a file in each routed folder").skipped(no_routes)
         yield _tried(
-            checkup_sharepoint.large_files_step(),
+            checkup_sharepoint.large_files_step(where),
             "" if writable else "the step permission",
-            lambda step: self._large_files_finding(writable[0], site, step),
+            lambda step: self._large_files_finding(writable[0], destination, site, step),
         )
 
-    def _permission_finding(self, folder: str, site: Site, step: Step) -> Finding:
-        library = self._parts.open_library()
+    def _folders(self, destination: Destination) -> Iterable[str]:
+        """The folders of the routes into the library of DESTINATION, each once."""
+        folders = [split_library(route.folder) for route in self._routes()]
+        return dict.fromkeys(folder for alias, folder in folders if alias == destination.alias)
+
+    def _permission_finding(self, folder: str, destination: Destination, site: Site, step: Step) -> Finding:
+        library = self._parts.open_library(destination)
         return checkup_sharepoint.permission_finding(step, library, folder, self._test_name, site)
 
-    def _large_files_finding(self, folder: str, site: Site, step: Step) -> Finding:
+    def _large_files_finding(self, folder: str, destination: Destination, site: Site, step: Step) -> Finding:
         parts = self._parts
         upload = checkup_sharepoint.TrialUpload(folder=folder, name=self._test_name, modified=parts.now())
-        return checkup_sharepoint.large_files_finding(step, parts.graph(), parts.open_library(), upload, site)
+        library = parts.open_library(destination)
+        return checkup_sharepoint.large_files_finding(step, parts.graph(), library, upload, site)
 
     def _check_minio(self) -> Iterator[Finding]:
         settings, source = self._settings, self._parts.source()
@@ -233,12 +259,7 @@ class Checkup:
 
     def _routes(self) -> Iterable[Route]:
         """The routes; none while a setting that makes them is wrong."""
-        if self._lacking(*_ROUTE_SETTINGS):
-            return ()
-        settings = self._settings
-        return paths.parse_routing(
-            settings.allowed_prefixes, buckets=settings.minio_buckets, bucket_as_folder=settings.bucket_as_folder
-        ).routes
+        return () if self._lacking(*_ROUTE_SETTINGS) else self._parts.routes
 
     def _lacking(self, *names: str) -> str:
         """Which of the settings NAMES are wrong, for a step that needs them; "" when none is."""

@@ -24,7 +24,7 @@ _ADVICE = {
     "SignatureDoesNotMatch": f"MINIO_SECRET_KEY is not that user's password: correct it, or let {_SCRIPT} set it.",
     "RequestTimeTooSkewed": "MinIO's clock and this machine's are too far apart: set both by NTP (`timedatectl set-ntp true`).",
     "AuthorizationHeaderMalformed": "MINIO_REGION must be the server's region, which is us-east-1 where nobody chose one.",
-    "NoSuchBucket": f"The bucket does not exist: correct MINIO_BUCKETS, or let {_SCRIPT} make it.",
+    "NoSuchBucket": f"The bucket does not exist: correct MINIO_BUCKETS or ROUTES_FILE, or let {_SCRIPT} make it.",
     "AccessDenied": f"The user's policy lacks a right: {_SCRIPT} gives all that is needed.",
     "NewConnectionError": "Nothing listens there: start MinIO, or correct MINIO_ENDPOINT (inside a container localhost is the container itself).",
     "ConnectTimeoutError": "Correct MINIO_ENDPOINT, or let the firewall pass this machine.",

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from urllib.parse import urlsplit
@@ -15,8 +16,10 @@ from sharepoint_proxy.database import Database
 from sharepoint_proxy.errors import ConfigError
 from sharepoint_proxy.graph import Graph
 from sharepoint_proxy.library import Drive, Library
+from sharepoint_proxy.paths import Routing
 from sharepoint_proxy.probes import Reply
-from sharepoint_proxy.settings import Settings
+from sharepoint_proxy.routes import Routes
+from sharepoint_proxy.settings import Destination, Settings
 from sharepoint_proxy.throttle import Throttle
 from sharepoint_proxy.tokens import Tokens
 
@@ -34,16 +37,19 @@ def make_parts(variables: Mapping[str, str]) -> Parts:
     reading = environment.read(variables)
     settings = reading.settings
     sharepoint = _SharePoint(settings)
+    found = _routes(settings)
     return Parts(
-        settings=settings,
+        settings=replace(settings, minio_buckets=assembly.buckets_of(found.routing) or settings.minio_buckets),
         warnings=reading.warnings,
         start_problems=partial(_start_problems, variables),
         load_credential=partial(_load_credential, settings),
         login=_login_host(settings.authority, variables),
         fetch_token=sharepoint.fetch_token,
+        routes=found.routing.routes,
+        destinations=found.destinations,
         graph=lambda: sharepoint.graph,
-        find_drive=lambda: sharepoint.drive,
-        open_library=lambda: _ReadableLibrary(sharepoint.graph, sharepoint.drive),
+        find_drive=sharepoint.drive,
+        open_library=lambda destination: _ReadableLibrary(sharepoint.graph, sharepoint.drive(destination)),
         source=partial(assembly.make_source, settings),
         ask_ready=partial(probes.ask_service, "GET", "/ready", port=settings.port, seconds=_READY_SECONDS),
         post_event=partial(_post_event, settings),
@@ -59,6 +65,7 @@ class _SharePoint:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._drives: dict[Destination, Drive] = {}
 
     @cached_property
     def tokens(self) -> Tokens:
@@ -84,9 +91,10 @@ class _SharePoint:
             answer_seconds=_GRAPH_ANSWER_SECONDS,
         )
 
-    @cached_property
-    def drive(self) -> Drive:
-        return assembly.find_drive(self.graph, self._settings)
+    def drive(self, destination: Destination) -> Drive:
+        if destination not in self._drives:
+            self._drives[destination] = assembly.find_drive(self.graph, destination)
+        return self._drives[destination]
 
 
 class _ReadableLibrary(Library):
@@ -99,6 +107,14 @@ class _ReadableLibrary(Library):
 
     def open(self, item_id: str) -> AbstractContextManager[Iterator[bytes]]:
         return self._readable.download(f"{self._items_path}/{item_id}/content")
+
+
+def _routes(settings: Settings) -> Routes:
+    """The routes, or none where they are wrong; then the library that is named apart from them can be tried at least."""
+    try:
+        return assembly.read_routes(settings)
+    except ConfigError:
+        return Routes(Routing(()), assembly.main_library(settings))
 
 
 def _start_problems(variables: Mapping[str, str]) -> Sequence[str]:

@@ -134,16 +134,17 @@ def library_finding(step: Step, find: Callable[[], Drive], site: Site) -> Findin
         drive = find()
     except PermanentError as error:
         return step.failed(
-            str(error), advice="Correct DOCUMENT_LIBRARY; without it the site's default library is taken."
+            str(error),
+            advice="Correct DOCUMENT_LIBRARY, or the route's library; without a name the site's default library is taken.",
         )
     except ProxyError as error:
         return step.failed(str(error), advice=_site_advice(error, site))
     return step.ok(f'"{drive.name}" at {drive.url_path}')
 
 
-def permission_step(folder: str, name: str) -> Step:
-    """The step that tries a file of NAME in FOLDER ("" = the library's root)."""
-    return Step("permission", f"write, read and remove {_joined(folder, name)}")
+def permission_step(folder: str, name: str, where: str = "") -> Step:
+    """The step that tries a file of NAME in FOLDER ("" = the library's root); WHERE names the library if there are several."""
+    return Step("permission", f"write, read and remove {_joined(folder, name)}{where}")
 
 
 def permission_finding(step: Step, library: Library, folder: str, name: str, site: Site) -> Finding:
@@ -171,9 +172,9 @@ class TrialUpload:
     modified: datetime
 
 
-def large_files_step() -> Step:
-    """The step that begins an upload session."""
-    return Step("large files", "begin and cancel an upload session, which files above 4 MiB need")
+def large_files_step(where: str = "") -> Step:
+    """The step that begins an upload session; WHERE as above."""
+    return Step("large files", f"begin and cancel an upload session{where}, which files above 4 MiB need")
 
 
 def large_files_finding(step: Step, graph: Graph, library: Library, upload: TrialUpload, site: Site) -> Finding:
@@ -314,7 +315,7 @@ def _write_advice(error: ProxyError, site: Site) -> str:
         case ThrottledError():
             return "Graph asks for a pause just now: check again in some minutes."
         case PermanentError():
-            return "Graph does not accept this place: correct the folder in ALLOWED_PREFIXES, or what stands in its way in the library."
+            return "Graph does not accept this place: correct the folder in ALLOWED_PREFIXES or ROUTES_FILE, or what stands in its way in the library."
     return _site_advice(error, site)
 
 

@@ -7,14 +7,16 @@ Exit codes: 0 all is well, 1 something is wrong or was not done, 2 wrong usage o
 import functools
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from typing import Any, Protocol
 
 import click
 
-from sharepoint_proxy import telling
+from sharepoint_proxy import __version__, telling
 from sharepoint_proxy.comparison import MARKED, Difference, Order, Summary, Verdict
 from sharepoint_proxy.errors import ConfigError, ProxyError
+from sharepoint_proxy.fates import Fate, Restored
 from sharepoint_proxy.findings import Finding
 from sharepoint_proxy.findings import Verdict as Ending
 from sharepoint_proxy.records import Change, Counts, Reconciled, State
@@ -49,6 +51,22 @@ class Reconciling(Protocol):
     def run(self, order: Order, progress: Progress) -> Summary: ...
 
 
+class Restorer(Protocol):
+    """Brings files of the library back into MinIO."""
+
+    def run(
+        self,
+        *,
+        bucket: str,
+        prefix: str,
+        to: tuple[str, str] | None,
+        dry_run: bool,
+        overwrite: bool,
+        on_bytes: Callable[[int], None],
+    ) -> Generator[Restored, None, None]: ...
+    def expected_bytes(self, *, bucket: str, prefix: str) -> int: ...
+
+
 class Toolbox(Protocol):
     """Makes what a command needs when it needs it."""
 
@@ -56,6 +74,8 @@ class Toolbox(Protocol):
     def backlog(self) -> Backlog: ...
     @property
     def reconciling(self) -> Reconciling: ...
+    @property
+    def restorer(self) -> Restorer: ...
     @property
     def most_delete_percent(self) -> float: ...
     def screen(self, *, as_json: bool) -> Screen: ...
@@ -65,6 +85,7 @@ class Toolbox(Protocol):
     def named(self, name: str) -> tuple[str, str]: ...
     def findings(self) -> Iterator[Finding]: ...
     def story(self, bucket: str, key: str) -> Story: ...
+    def consume(self) -> int: ...
 
 
 def run(toolbox: Toolbox, arguments: Sequence[str] | None = None) -> int:
@@ -102,7 +123,15 @@ def _command(function: Callable[..., int]) -> Callable[..., int]:
     return wrapped
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _InOrder(click.Group):
+    """Lists its commands in the order in which an administrator meets them, not by the alphabet."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="sharepoint-proxy")
 def console() -> None:
     """Look after the mirror from MinIO to SharePoint.
 
@@ -235,6 +264,17 @@ def explain(toolbox: Toolbox, screen: Screen, *, key: str) -> int:
 
 
 @console.command()
+@click.pass_obj
+def consume(toolbox: Toolbox) -> int:
+    """Run the service with its events from Kafka, as one replica of a consumer group.
+
+    It runs until it is stopped, and serves the same pages as without Kafka. Each replica needs a DATA_DIR of its own that outlives
+    it. KAFKA_BROKERS and the other settings that begin so are explained in docs/kafka.md.
+    """
+    return toolbox.consume()
+
+
+@console.command()
 @click.option("--prefix", metavar="BUCKET/PREFIX", help="Compare only keys that begin so.")
 @click.option("--dry-run", is_flag=True, help="Only say what differs; mark, adopt and delete nothing.")
 @click.option("--verify", is_flag=True, help="Read every object and compare its hash, instead of trusting eTags.")
@@ -297,3 +337,44 @@ def _follow(toolbox: Toolbox, screen: Screen) -> None:
             counts = toolbox.counts()
             bar.advance(left - counts.waiting - counts.working)
     screen.say(f"Nothing waits any more; {counts.parked} are parked.", Tone.BAD if counts.parked else Tone.GOOD)
+
+
+@console.command()
+@click.argument("prefix")
+@click.option(
+    "--to", metavar="BUCKET[/FOLDER]", help="Restore below another bucket or folder instead of where they were."
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be restored.")
+@click.option("--overwrite", is_flag=True, help="Replace objects that hold another content by now.")
+@_command
+def restore(toolbox: Toolbox, screen: Screen, *, prefix: str, to: str | None, dry_run: bool, overwrite: bool) -> int:
+    """Bring the files of PREFIX (bucket/folder, or one key) from SharePoint back into MinIO.
+
+    Names are mapped back, each file is proved by its hash before it is stored, and the date that SharePoint shows is kept in the
+    object's metadata as `mtime`. What MinIO holds already is left alone; a second run goes on where the first one ended. The
+    service sees the restored objects and has nothing to do for them.
+
+    It writes, which the proxy's own MinIO user may not: name one who has s3:PutObject, s3:AbortMultipartUpload and
+    s3:ListMultipartUploadParts in RESTORE_ACCESS_KEY and RESTORE_SECRET_KEY (or the same with _FILE). Exit code 1 when a file failed
+    or was kept.
+    """
+    bucket, folder = toolbox.named(prefix)
+    target = _target(to) if to else None
+    restorer = toolbox.restorer
+    fates: list[Restored] = []
+    with screen.bar(unit="bytes") as bar:
+        bar.begin("Restoring", None if dry_run else restorer.expected_bytes(bucket=bucket, prefix=folder))
+        run_of = restorer.run(
+            bucket=bucket, prefix=folder, to=target, dry_run=dry_run, overwrite=overwrite, on_bytes=bar.advance
+        )
+        with closing(run_of):
+            for restored in run_of:
+                fates.append(restored)
+                telling.show_restored(screen, restored)
+    telling.show_fates(screen, fates)
+    return 1 if any(restored.fate in {Fate.FAILED, Fate.KEPT} for restored in fates) else 0
+
+
+def _target(text: str) -> tuple[str, str]:
+    bucket, _, folder = text.partition("/")
+    return bucket, folder

@@ -8,13 +8,14 @@ from typing import Protocol
 
 from sharepoint_proxy.column_values import Column, converted, decoded, named
 from sharepoint_proxy.errors import AccessError, PermanentError
+from sharepoint_proxy.paths import split_library
 from sharepoint_proxy.records import Job, LedgerEntry, Outcome, State, StoredObject
 
 
 class Library(Protocol):
     """The document library."""
 
-    def columns(self) -> list[Column]: ...
+    def columns(self, path: str) -> list[Column]: ...
     def set_fields(self, item_id: str, values: Mapping[str, object]) -> None: ...
 
 
@@ -41,7 +42,7 @@ class Columns:
         self._library = library
         self._memory = memory
         self._journal = journal
-        self._known: list[Column] | None = None
+        self._known: dict[str, list[Column]] = {}
         self._asking = threading.Lock()
 
     def filled(self, job: Job, stored: StoredObject, entry: LedgerEntry | None, outcome: Outcome) -> Outcome:
@@ -53,7 +54,7 @@ class Columns:
         entry = outcome.entry or entry
         if not self._wanted or outcome.state is not State.SETTLED or entry is None or entry.is_folder:
             return outcome
-        values, problems = self._values(stored.metadata)
+        values, problems = self._values(stored.metadata, entry.path)
         text = json.dumps(values, sort_keys=True)
         before = self._memory.written(entry.item_id)
         if text != (before or "{}"):
@@ -72,26 +73,27 @@ class Columns:
             return [f"The columns were not written. {error}"]
         return []
 
-    def _values(self, metadata: Mapping[str, str]) -> tuple[dict[str, object], list[str]]:
+    def _values(self, metadata: Mapping[str, str], path: str) -> tuple[dict[str, object], list[str]]:
         """The columns' values by Graph's names, and a sentence for each that does not fit."""
         values: dict[str, object] = {}
         problems = []
         for name, wanted in self._wanted:
             if name not in metadata:
                 continue
-            column, text = self._column(wanted), decoded(metadata[name])
+            column, text = self._column(wanted, path), decoded(metadata[name])
             try:
                 values[column.name] = converted(column, text)
             except ValueError as error:
                 problems.append(f"The column {wanted} does not take {text[:80]!r}: {error}.")
         return values, problems
 
-    def _column(self, wanted: str) -> Column:
-        """The column by its name or title; one that cannot be looked up is taken for text."""
+    def _column(self, wanted: str, path: str) -> Column:
+        """The column by its name or title, in the library of PATH; one that cannot be looked up is taken for text."""
+        library, _ = split_library(path)
         with self._asking:
-            if self._known is None:
+            if library not in self._known:
                 try:
-                    self._known = self._library.columns()
+                    self._known[library] = self._library.columns(path)
                 except (AccessError, PermanentError):
-                    self._known = []
-        return named(self._known, wanted) or Column(name=wanted, title=wanted)
+                    self._known[library] = []
+        return named(self._known[library], wanted) or Column(name=wanted, title=wanted)

@@ -22,8 +22,8 @@ Cursor = sqlite3.Cursor
 Row = sqlite3.Row
 
 _BUSY_SECONDS = 10.0
-_CHECKPOINT_PAGES = 8000
-"""At 32 MiB the write-ahead log is moved to the file: then many transactions share the writes and syncs of that, not a few."""
+_CHECKPOINT_PAGES = 4000
+"""At 16 MiB the write-ahead log is moved to the file: more transactions share its writes and syncs than at SQLite's 4 MiB."""
 
 
 class _Ticket(Generic[T]):

@@ -22,16 +22,11 @@ _ROOT_USER = {
     "MINIO_SECRET_KEY": "MINIO_ROOT_PASSWORD",
     "MINIO_SECRET_KEY_FILE": "MINIO_ROOT_PASSWORD_FILE",
 }
-_NOT_BUILT_YET = (
-    "RECONCILE_HOURS",
-    "MAX_DELETE_PERCENT",
-    "ROUTES_FILE",
-    "METADATA_COLUMNS",
-    "BANDWIDTH_LIMIT_MBIT",
-    "BANDWIDTH_SCHEDULE",
-)
+_NEEDED_WITHOUT_ROUTES: dict[str, object] = {"SITE_PATH": None, "ALLOWED_PREFIXES": ""}
+"""What ROUTES_FILE makes dispensable, and the values that stand for none."""
+
+_REPLACED_BY_ROUTES = ("MINIO_BUCKETS", "ALLOWED_PREFIXES", "BUCKET_AS_FOLDER")
 _OURS = {variable.name for variable in VARIABLES.values()}
-_DEFAULTS = {variable.name: variable.default for variable in VARIABLES.values()}
 _SECRETS = {variable.name for variable in VARIABLES.values() if variable.secret}
 _KNOWN = _OURS | {f"{name}_FILE" for name in _SECRETS} | {*_ROOT_USER.values(), "MINIO_IMAGE", "MC_IMAGE"}
 
@@ -81,6 +76,8 @@ class _Reader:
             self.problems.append(f"{error}.")
             return variable.stand_in
         text = self.texts.get(variable.name)
+        if text is None and "ROUTES_FILE" in self.texts and variable.name in _NEEDED_WITHOUT_ROUTES:
+            return _NEEDED_WITHOUT_ROUTES[variable.name]
         if text is None and variable.required:
             self.problems.append(f"{variable.name} is not set: give {variable.required}.")
         return variable.stand_in if text is None else self._parsed(variable, text)
@@ -182,11 +179,11 @@ def _warnings(texts: Mapping[str, str], settings: Settings) -> Iterator[str]:
         yield "AUTHORITY ends with another tenant than TENANT_ID: that of AUTHORITY is asked for tokens."
     if not urlsplit(settings.graph_base_url).path:
         yield "GRAPH_BASE_URL has no version at its end, such as /v1.0."
-    if len(settings.minio_buckets) > 1 and not settings.bucket_as_folder:
+    if settings.routes_file is not None:
+        for name in filter(texts.__contains__, _REPLACED_BY_ROUTES):
+            yield f"{name} is not used: ROUTES_FILE says what is mirrored, and where to."
+    elif len(settings.minio_buckets) > 1 and not settings.bucket_as_folder:
         yield "MINIO_BUCKETS names several buckets that share one folder: with BUCKET_AS_FOLDER=true each has its own."
-    for name in _NOT_BUILT_YET:
-        if texts.get(name, "0") not in {"0", _DEFAULTS[name]}:
-            yield f"{name} is set but this version does not use it yet."
 
 
 def _weak_secrets(secrets: Mapping[str, str]) -> Iterator[str]:

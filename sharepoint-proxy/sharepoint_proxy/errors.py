@@ -94,15 +94,25 @@ class Subject(StrEnum):
 
 
 class OutageError(TransientError):
-    """Something that every key needs is away or refused; the events are kept until it is back."""
+    """Something that every key needs is away or refused; the events are kept until it is back.
+
+    Of several libraries it may be one: then only its keys wait, and `library` is its alias.
+    """
 
     counts_as_attempt = False
 
     def __init__(
-        self, message: str, *, subject: Subject, retry_after: float | None = None, status: int | None = None
+        self,
+        message: str,
+        *,
+        subject: Subject,
+        library: str = "",
+        retry_after: float | None = None,
+        status: int | None = None,
     ) -> None:
         super().__init__(message, retry_after=retry_after, status=status)
         self.subject = subject
+        self.library = library
 
 
 class GatewayError(TransientError):

@@ -23,6 +23,7 @@ class Routing(Protocol):
     """Says where keys belong."""
 
     def is_routed(self, bucket: str, key: str) -> bool: ...
+    def may_remove(self, bucket: str, key: str) -> bool: ...
     def target(self, bucket: str, key: str) -> Target | None: ...
 
 
@@ -72,12 +73,13 @@ class Story:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
-    """What the parties said; where one did not answer, `silent` says why."""
+    """What the parties said; where one did not answer, `silent` says why. What `is_kept` stays in SharePoint without its object."""
 
     stored: StoredObject | None = None
     item: DriveItem | None = None
     entry: LedgerEntry | None = None
     change: Change | None = None
+    is_kept: bool = False
     silent: str = ""
 
 
@@ -104,10 +106,10 @@ class Explainer:
     def story(self, bucket: str, key: str) -> Story:
         """What is known of KEY. Raises JournalError; what MinIO or Graph refuse becomes part of the story."""
         if not self._routing.is_routed(bucket, key):
-            text = "The key begins with none of the allowed prefixes: its events are ignored."
+            text = "No route takes the key: its events are ignored."
             return Story(
                 facts=(Fact(about="route", text=text),),
-                verdict="It is not mirrored: see ALLOWED_PREFIXES and MINIO_BUCKETS.",
+                verdict="It is not mirrored: see ALLOWED_PREFIXES and MINIO_BUCKETS, or the prefixes and globs in ROUTES_FILE.",
                 is_fine=True,
             )
         try:
@@ -143,7 +145,8 @@ class Explainer:
             facts.append(Fact(about="SharePoint", text=str(error)))
         facts.extend(self._journal_facts(bucket, key))
         entry, change = self._journal.entry(bucket, key), self._backlog.change(bucket, key)
-        known = _Known(stored=stored, item=item, entry=entry, change=change, silent=" ".join(silent))
+        is_kept = not self._routing.may_remove(bucket, key)
+        known = _Known(stored=stored, item=item, entry=entry, change=change, is_kept=is_kept, silent=" ".join(silent))
         verdict, is_fine = _verdict(known, target)
         facts.sort(key=lambda fact: fact.at or 0.0)
         return Story(facts=tuple(facts), verdict=verdict, is_fine=is_fine)
@@ -226,6 +229,8 @@ def _verdict(known: _Known, target: Target) -> tuple[str, bool]:
 def _verdict_without_object(known: _Known) -> tuple[str, bool]:
     if known.item is None:
         return "It is in neither.", True
+    if known.is_kept:
+        return "It is gone from MinIO. Its route keeps files in SharePoint.", True
     if known.entry is not None and known.entry.item_id == known.item.id:
         return "It is gone from MinIO and still in SharePoint: `sharepoint-proxy reconcile --delete` removes it.", False
     return "What is in SharePoint was not written by the mirror, which leaves it alone.", True

@@ -52,9 +52,21 @@ class Progress(Protocol):
 
 
 class Gathering:
-    """Fills an inventory; both of its methods raise TransientError when the other side stays away for minutes."""
+    """Fills an inventory; both of its methods raise TransientError when the other side stays away for minutes.
 
-    def __init__(self, *, source: Source, library: Library, inventory: Inventory, halt: Halt) -> None:
+    IS_ROUTED says of a bucket and key whether the mirror is in charge of it.
+    """
+
+    def __init__(
+        self,
+        *,
+        is_routed: Callable[[str, str], bool],
+        source: Source,
+        library: Library,
+        inventory: Inventory,
+        halt: Halt,
+    ) -> None:
+        self._is_routed = is_routed
         self._source = source
         self._library = library
         self._inventory = inventory
@@ -75,11 +87,12 @@ class Gathering:
         self._inventory.complete()
 
     def objects(self, scopes: Sequence[tuple[str, str]], progress: Progress) -> int:
-        """List all objects of SCOPES; how many there are."""
+        """List all routed objects of SCOPES; how many there are."""
         progress.begin("Listing objects", None)
         count = 0
         for bucket, prefix in scopes:
-            for batch in self._batches(bucket, prefix, progress):
+            for listed in self._batches(bucket, prefix, progress):
+                batch = [stored for stored in listed if self._is_routed(stored.bucket, stored.key)]
                 self._inventory.note_objects(batch)
                 progress.advance(len(batch))
                 count += len(batch)

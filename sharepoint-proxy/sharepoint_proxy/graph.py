@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
+from sharepoint_proxy import __version__
 from sharepoint_proxy.backoff import PAUSE_WITHOUT_ADVICE_SECONDS, http_date, retry_after
 from sharepoint_proxy.errors import (
     AccessError,
@@ -32,8 +33,7 @@ from sharepoint_proxy.errors import (
 )
 from sharepoint_proxy.records import Answer
 
-VERSION = "0.1.0"
-USER_AGENT = f"NONISV|sharepoint-proxy|sharepoint-proxy/{VERSION}"
+USER_AGENT = f"NONISV|sharepoint-proxy|sharepoint-proxy/{__version__}"
 """The form that Microsoft asks of programs, so that its throttling can tell them apart."""
 
 _CONNECT_SECONDS = 10.0

@@ -27,9 +27,13 @@ CREATE TABLE objects (
 
 _PUT_ITEM = "INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, 0)"
 
+# One row a library: of several, all ids but those of the main one begin with the alias and a colon.
+_ROOTS = "SELECT MAX(is_root) AS has_root FROM items GROUP BY substr(id, 1, instr(id, ':'))"
+
+# And the roots of these are named alike, as their paths begin.
 _GIVE_PATHS = """
 WITH RECURSIVE tree (id, path) AS (
-    SELECT id, '' FROM items WHERE is_root
+    SELECT id, CASE WHEN instr(name, ':') THEN name ELSE '' END FROM items WHERE is_root
     UNION ALL
     SELECT items.id, CASE tree.path WHEN '' THEN items.name ELSE tree.path || '/' || items.name END
     FROM tree JOIN items ON items.parent = tree.id
@@ -82,7 +86,8 @@ class Inventory:
 
     def complete(self) -> None:
         """The library is read: give each item its path and place. TransientError when the feed lacked the root, to which all paths lead."""
-        if not self._database.read("SELECT 1 FROM items WHERE is_root"):
+        roots = self._database.read(_ROOTS)
+        if not roots or not all(row["has_root"] for row in roots):
             raise TransientError("Graph's list of what the library holds lacks its root.")
         self._run(_GIVE_PATHS)
         for batch in self._batches("path IS NOT NULL"):

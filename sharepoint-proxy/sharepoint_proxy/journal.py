@@ -52,6 +52,7 @@ class Journal:
         self._place_of = place_of
         self._delete_grace_seconds = delete_grace_seconds
         self._clock = clock
+        self._believed_since = 0.0
 
     def recover(self) -> None:
         """Give back what a process that died was working on; call it once, before the first claim."""
@@ -66,6 +67,10 @@ class Journal:
             )
 
         self._database.write(operation)
+
+    def doubt_ledger(self) -> None:
+        """Believe of the ledger only what is written from now on: somebody else may have changed what it tells of until now."""
+        self._believed_since = self._clock()
 
     def check_writable(self) -> None:
         """JournalError when there is no room for what an event may need."""
@@ -136,6 +141,11 @@ class Journal:
         kinds = (0, 1) if large_places else (0,)
         due = [row["due_at"] for large in kinds for row in self._database.read(tables.NEXT_DUE, (large,))]
         return max(0.0, min(due) - self._clock()) if due else None
+
+    def due(self, *, most: int) -> int:
+        """How many keys are due, worked on or not, counted up to MOST: those that were postponed for their own troubles are not."""
+        (row,) = self._database.read(tables.COUNT_DUE, (self._clock(), most))
+        return min(most, int(row["due"]))
 
     def begin(self, job: Job, upload: Upload) -> None:
         """Put the intent to write UPLOAD on disk; OccupiedError when another key holds its place, or one above or below it.
@@ -208,8 +218,9 @@ class Journal:
         self._database.write(operation)
 
     def entry(self, bucket: str, key: str) -> LedgerEntry | None:
-        """What the ledger holds of a key."""
-        rows = self._database.read("SELECT * FROM ledger WHERE bucket = ? AND key = ?", (bucket, key))
+        """What the ledger holds of a key, as far as it is believed."""
+        statement = "SELECT * FROM ledger WHERE bucket = ? AND key = ? AND mirrored_at > ?"
+        rows = self._database.read(statement, (bucket, key, self._believed_since))
         return _entry(rows[0]) if rows else None
 
     def counts(self) -> Counts:

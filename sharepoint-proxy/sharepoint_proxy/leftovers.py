@@ -20,9 +20,10 @@ Scopes = Sequence[tuple[str, str]]
 
 
 class Routing(Protocol):
-    """Says which key a path of the library stands for."""
+    """Says which key a path of the library stands for, and what may go."""
 
     def key(self, path: str) -> tuple[str, str] | None: ...
+    def may_remove(self, bucket: str, key: str) -> bool: ...
 
 
 class Ledger(Protocol):
@@ -109,7 +110,8 @@ class Leftovers:
             yield from self._in_library(batch, scopes)
 
     def _in_ledger(self, bucket: str, entries: Sequence[LedgerEntry]) -> Iterator[_Leftover]:
-        without_object = self._without_object(bucket, [entry.key for entry in entries])
+        keys = [entry.key for entry in entries if self._routing.may_remove(bucket, entry.key)]
+        without_object = self._without_object(bucket, keys)
         for entry in entries:
             if entry.key in without_object:
                 yield _Leftover(self._verdict(entry), entry, is_known=True)
@@ -121,9 +123,8 @@ class Leftovers:
         return Verdict.STALE if entry.etag or entry.is_folder else Verdict.FOREIGN
 
     def _in_library(self, files: Sequence[PlacedItem], scopes: Scopes) -> Iterator[_Leftover]:
-        names = [
-            (placed, name) for placed in files if (name := self._routing.key(placed.path)) and _is_in(name, scopes)
-        ]
+        named = [(placed, name) for placed in files if (name := self._routing.key(placed.path)) is not None]
+        names = [(placed, name) for placed, name in named if _is_in(name, scopes) and self._routing.may_remove(*name)]
         known = self._ledger.items_at([placed.path for placed, _ in names])
         for bucket in {name[0] for _, name in names}:
             without_object = self._without_object(bucket, [name[1] for _, name in names if name[0] == bucket])

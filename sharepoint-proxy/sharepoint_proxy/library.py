@@ -78,7 +78,9 @@ def find_drive(graph: Graph, *, site_host: str, site_relative_path: str, library
             if name_of(drive).casefold() == library.casefold():
                 return drive
     there = ", ".join(f'"{drive.name}" (URL name "{_url_name(drive)}")' for drive in drives) or "none"
-    raise PermanentError(f'The site has no library "{library}". Set DOCUMENT_LIBRARY to one of those it has: {there}.')
+    raise PermanentError(
+        f'The site has no library "{library}". In DOCUMENT_LIBRARY, or in the route, name one of those it has: {there}.'
+    )
 
 
 class Library:
@@ -86,13 +88,13 @@ class Library:
 
     def __init__(self, graph: Graph, drive: Drive) -> None:
         self._graph = graph
-        self._drive = drive
+        self.drive = drive
         self._folder_ids: dict[str, str] = {}
         self._finding_folders = threading.Lock()
 
     def refuse_if_too_long(self, path: str) -> None:
         """NameRefusedError when the whole path has over 400 characters: SharePoint counts the site and library too."""
-        length = path_length(f"{self._drive.url_path}/{path}")
+        length = path_length(f"{self.drive.url_path}/{path}")
         if length > MAX_PATH_CHARACTERS:
             raise NameRefusedError(
                 f"The path in SharePoint would have {length} characters with site and library; {MAX_PATH_CHARACTERS} are allowed."
@@ -103,11 +105,11 @@ class Library:
         try:
             self._graph.call("GET", self._root())
         except AccessError as error:
-            sentence = f"The library {self._drive.name} is closed to this application, or gone. {error}"
+            sentence = f"The library {self.drive.name} is closed to this application, or gone. {error}"
             raise OutageError(sentence, subject=Subject.LIBRARY, status=error.status) from error
         except TransientError as error:
             if is_silence(error):
-                sentence = f"Graph does not answer for the library {self._drive.name} either. {error}"
+                sentence = f"Graph does not answer for the library {self.drive.name} either. {error}"
                 raise OutageError(sentence, subject=Subject.GRAPH, status=error.status) from error
             raise
 
@@ -152,20 +154,23 @@ class Library:
         return None
 
     def _folder_id(self, path: str) -> str:
-        """The id of the folder at PATH ("" for the root), which is made when it is missing; remembered, and asked for by one thread at a time."""
+        """The id of the folder at PATH ("" for the root), made when missing; remembered, and asked for by one thread at a time."""
         with self._finding_folders:
             if path not in self._folder_ids:
                 if len(self._folder_ids) >= _REMEMBERED_FOLDERS:
                     self._folder_ids.clear()
-                folder = (
-                    self.make_folder(path)[0] if path else DriveItem.read(self._graph.call("GET", self._root()).body)
-                )
-                self._folder_ids[path] = folder.id
+                self._folder_ids[path] = self._find_or_make_folder(path).id
             return self._folder_ids[path]
+
+    def _find_or_make_folder(self, path: str) -> DriveItem:
+        if not path:
+            return DriveItem.read(self._graph.call("GET", self._root()).body)
+        item = self.find(path)
+        return item if item is not None and item.is_folder else self.make_folder(path)[0]
 
     def columns(self) -> list[Column]:
         """The columns of the library."""
-        return [Column.read(body) for body in _pages(self._graph, f"/drives/{self._drive.id}/list/columns")]
+        return [Column.read(body) for body in _pages(self._graph, f"/drives/{self.drive.id}/list/columns")]
 
     def set_fields(self, item_id: str, values: Mapping[str, object]) -> None:
         """Write VALUES, by the columns' names, into the item's columns; None empties one.
@@ -269,10 +274,10 @@ class Library:
         return item
 
     def _root(self) -> str:
-        return f"/drives/{self._drive.id}/root"
+        return f"/drives/{self.drive.id}/root"
 
     def _items(self) -> str:
-        return f"/drives/{self._drive.id}/items"
+        return f"/drives/{self.drive.id}/items"
 
     def _at(self, path: str) -> str:
         """PATH in Graph's addressing, ready for a segment to follow; "/" stays literal, all else is encoded by segment."""

@@ -6,7 +6,7 @@ The only importer of prometheus_client.
 
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -28,6 +28,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from sharepoint_proxy.errors import JournalError, Subject
+from sharepoint_proxy.messages import Taken
 from sharepoint_proxy.records import Action, Counts, Job, Outcome, Reconciled, State
 
 T = TypeVar("T")
@@ -74,8 +75,9 @@ class Throttle(Protocol):
 class Parts:
     """What the gauges ask, each time the page is read.
 
-    `alarms` names what is wrong just now, `not_ready` says all but the journal that keeps the service from mirroring. Times are
-    in seconds since the epoch; `reconcile_interval` is in seconds, 0 for never.
+    `alarms` names what is wrong just now, `not_ready` says all but the journal that keeps the service from mirroring, `lag` how many
+    messages of each of Kafka's partitions wait for this service. Times are in seconds since the epoch; `reconcile_interval` is in
+    seconds, 0 for never.
     """
 
     version: str
@@ -87,6 +89,7 @@ class Parts:
     not_ready: Callable[[], Sequence[str]]
     reconciled: Callable[[], Reconciled | None]
     reconcile_interval: float
+    lag: Callable[[], Mapping[int, int]] = dict
     clock: Callable[[], float] = time.time
 
 
@@ -124,6 +127,10 @@ class Metrics:
         """A request to Graph at PATH, or to an upload URL ("upload"), was answered with STATUS, or with nothing (0)."""
         self._graph_requests.labels(graph_call(method, path), status or _NO_ANSWER).inc()
 
+    def took(self, taken: Taken) -> None:
+        """A message from Kafka was TAKEN, and is on disk if it concerns the mirror."""
+        self._messages.labels(taken.value).inc()
+
     def began(self, job: Job) -> None:
         """A worker looks at a key: the journal counts those."""
 
@@ -152,6 +159,12 @@ class Metrics:
             "Seconds from a request's arrival at the webhook to its answer, by the answer's status.",
             ("status",),
             buckets=_ANSWER_SECONDS,
+            registry=registry,
+        )
+        self._messages = Counter(
+            "sharepoint_proxy_kafka_messages",
+            "Messages taken from Kafka: recorded in the journal, ignored as they do not concern the mirror, or of no use and so dead-lettered.",
+            ("result",),
             registry=registry,
         )
         self._outcomes = Counter(
@@ -210,6 +223,7 @@ class _Gauges(Collector):
         yield from self._readiness()
         yield from self._backlog()
         yield from self._guest()
+        yield from self._lag()
         yield from self._dates()
         yield from self._reconciled()
 
@@ -261,6 +275,16 @@ class _Gauges(Collector):
             "Seconds of pause that Graph has asked for; what several refusals ask for at the same time counts once.",
             throttle.paused_in_all(),
         )
+
+    def _lag(self) -> Iterator[Metric]:
+        lag = _labelled(
+            "kafka_lag",
+            "Messages of each partition held by this replica that are not recorded yet; absent where events come by the webhook.",
+            "partition",
+        )
+        for partition, messages in sorted(self._parts.lag().items()):
+            lag.add_metric([str(partition)], messages)
+        yield lag
 
     def _dates(self) -> Iterator[Metric]:
         parts = self._parts

@@ -106,7 +106,7 @@ class Mirror:
 
     def _converge(self, job: Job) -> Outcome:
         if not self._routing.is_routed(job.bucket, job.key):
-            return Outcome(state=State.SETTLED, reason="The key is under no allowed prefix.")
+            return Outcome(state=State.SETTLED, reason="No route takes the key.")
         stored = self._source.stat(job.bucket, job.key)
         entry = self._journal.entry(job.bucket, job.key)
         if stored is None:

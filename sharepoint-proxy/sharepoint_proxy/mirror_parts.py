@@ -46,7 +46,13 @@ def make_mirror(
 ) -> Mirror:
     """The mirror over these parts. SECONDS is the journal's clock (since the epoch), CLOCK gives the time of day."""
     moves = Moves(
-        source=source, ledger=handover, journal=journal, library=library, grace_seconds=grace_seconds, clock=seconds
+        routing=routing,
+        source=source,
+        ledger=handover,
+        journal=journal,
+        library=library,
+        grace_seconds=grace_seconds,
+        clock=seconds,
     )
     writer = Writer(
         source=source,

@@ -18,6 +18,12 @@ _COPIES = ("Copy", "CompleteMultipartUpload", "reconcile")
 """How the events end that a renaming may cause: larger objects are copied part by part; and a reconcile finds any."""
 
 
+class Routing(Protocol):
+    """Says what may be taken away."""
+
+    def may_remove(self, bucket: str, key: str) -> bool: ...
+
+
 class Source(Protocol):
     """What MinIO holds."""
 
@@ -58,6 +64,7 @@ class Moves:
     def __init__(
         self,
         *,
+        routing: Routing,
         source: Source,
         ledger: Ledger,
         journal: Journal,
@@ -65,6 +72,7 @@ class Moves:
         grace_seconds: float,
         clock: Callable[[], float],
     ) -> None:
+        self._routing = routing
         self._source = source
         self._ledger = ledger
         self._journal = journal
@@ -81,6 +89,8 @@ class Moves:
         is_copy = job.event.endswith(_COPIES)
         left = job.marked_at + self._grace_seconds - self._clock()
         for entry in self._ledger.candidates(job, upload, only_removed=not is_copy):
+            if not self._routing.may_remove(entry.bucket, entry.key):
+                continue
             if entry.etag != upload.etag and (reader is None or reader.quickxor() != entry.quickxor):
                 continue
             if self._is_there(entry):

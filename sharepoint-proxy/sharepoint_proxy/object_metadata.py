@@ -3,13 +3,14 @@
 import json
 import threading
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
 from sharepoint_proxy.column_values import Column, named
 from sharepoint_proxy.errors import AccessError, PermanentError
+from sharepoint_proxy.paths import split_library
 from sharepoint_proxy.records import PlacedItem
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,46 +22,45 @@ class Memory(Protocol):
     def written(self, item_id: str) -> str: ...
 
 
-class Library(Protocol):
-    """The document library."""
-
-    def columns(self) -> list[Column]: ...
-
-
 class ObjectMetadata:
     """Makes user metadata of what is known of a file. WANTED are pairs of a metadata name and a column's name or title.
 
-    Without the metadata that its columns were filled from an object would empty them.
+    Without the metadata that its columns were filled from an object would empty them. COLUMNS_AT gives the columns of the library
+    that a path is in.
     """
 
-    def __init__(self, wanted: Sequence[tuple[str, str]], *, memory: Memory, library: Library) -> None:
+    def __init__(
+        self, wanted: Sequence[tuple[str, str]], *, memory: Memory, columns_at: Callable[[str], list[Column]]
+    ) -> None:
         self._wanted = wanted
         self._memory = memory
-        self._library = library
-        self._known: list[Column] | None = None
+        self._columns_at = columns_at
+        self._known: dict[str, list[Column]] = {}
         self._asking = threading.Lock()
 
     def of(self, placed: PlacedItem) -> dict[str, str]:
         """The metadata for the object of this file, all ASCII."""
-        return _date(placed.modified) | self._from_columns(placed.item.id)
+        return _date(placed.modified) | self._from_columns(placed)
 
-    def _from_columns(self, item_id: str) -> dict[str, str]:
-        values = json.loads(self._memory.written(item_id) or "{}") if self._wanted else {}
+    def _from_columns(self, placed: PlacedItem) -> dict[str, str]:
+        values = json.loads(self._memory.written(placed.item.id) or "{}") if self._wanted else {}
         if not values:
             return {}
-        names = {name: self._column_name(column) for name, column in self._wanted}
+        columns = self._columns(placed.path)
+        found = [(name, named(columns, wanted), wanted) for name, wanted in self._wanted]
+        names = {name: column.name if column is not None else wanted for name, column, wanted in found}
         return {name: as_metadata(values[column]) for name, column in names.items() if column in values}
 
-    def _column_name(self, wanted: str) -> str:
-        """The name that Graph takes for the column; where the columns cannot be looked up it is taken as it stands."""
+    def _columns(self, path: str) -> list[Column]:
+        """The columns of the library that PATH is in; none where they cannot be looked up, and are known by their names."""
+        library, _ = split_library(path)
         with self._asking:
-            if self._known is None:
+            if library not in self._known:
                 try:
-                    self._known = self._library.columns()
+                    self._known[library] = self._columns_at(path)
                 except (AccessError, PermanentError):
-                    self._known = []
-        column = named(self._known, wanted)
-        return column.name if column is not None else wanted
+                    self._known[library] = []
+            return self._known[library]
 
 
 def as_metadata(value: str | float | bool) -> str:  # noqa: FBT001 - any value of a column

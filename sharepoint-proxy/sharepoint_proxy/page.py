@@ -21,6 +21,7 @@ from sharepoint_proxy import chart
 from sharepoint_proxy.activity import Snapshot
 from sharepoint_proxy.door import CLOSED_SECONDS, Door, Entry
 from sharepoint_proxy.errors import JournalError
+from sharepoint_proxy.paths import split_library
 from sharepoint_proxy.wording import ENGLISH, WORDINGS, Wording
 
 _log = logging.getLogger(__name__)
@@ -170,7 +171,7 @@ class _Page:
             wording,
             _verdict(snapshot, wording),
             snapshot=snapshot,
-            link=partial(_link, snapshot.library_url),
+            link=partial(_link, snapshot),
             days_left=_days_left(snapshot),
             few_days=FEW_DAYS,
             places=self._desk.places,
@@ -227,11 +228,13 @@ def _days_left(snapshot: Snapshot) -> int:
     return (snapshot.certificate_ends_at - datetime.fromtimestamp(snapshot.at, UTC)).days
 
 
-def _link(library_url: str, path: str = "") -> str:
+def _link(snapshot: Snapshot, path: str = "") -> str:
     """Where a browser finds the library, or the item at PATH, an Office document opened in it; "" while the library is not known."""
-    if not library_url.startswith("https://"):
+    alias, rest = split_library(path)
+    url = snapshot.library_urls.get(alias, "") if alias else snapshot.library_url
+    if not url.startswith("https://"):
         return ""
-    return f"{library_url}/{quote(path)}?web=1" if path else library_url
+    return f"{url}/{quote(rest)}?web=1" if rest else url
 
 
 def _wording() -> Wording:

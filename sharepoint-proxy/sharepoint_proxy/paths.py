@@ -13,10 +13,11 @@ space other than the plain space OneDrive/onedrive-api-docs#1488.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from unicodedata import normalize
 
+from sharepoint_proxy import globs
 from sharepoint_proxy.errors import ConfigError, NameRefusedError
 
 MAX_PATH_CHARACTERS = 400
@@ -123,13 +124,41 @@ def path_length(path: str) -> int:
     return len(path.encode("utf-16-le", "surrogatepass")) // 2
 
 
+def split_library(name: str) -> tuple[str, str]:
+    """The alias of the library that NAME is in, and the rest of it; NAME is a path or the id of an item.
+
+    In other libraries than the main one, whose alias is "", both begin with the alias and a colon, which no name in SharePoint
+    holds: "compta:/2026/x.pdf", "compta:" for the library's root, "compta:01ABC" for an item.
+    """
+    alias, mark, rest = name.partition(":")
+    return (alias, rest.removeprefix("/")) if mark else ("", name)
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The keys of BUCKET that begin with PREFIX ("" = all) go to FOLDER of the library ("" = its root)."""
+    """The keys of BUCKET that begin with PREFIX ("" = all) go to FOLDER ("" = the root of the main library).
+
+    INCLUDE (none = everything) and EXCLUDE are globs over the key below the prefix. A route that KEEPS_FILES leaves them in
+    SharePoint when their objects go.
+    """
 
     bucket: str
     prefix: str
     folder: str
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    keeps_files: bool = False
+
+    def takes(self, key: str) -> bool:
+        """True if the globs let KEY, which begins with the prefix, pass; the prefix itself needs no glob that names it."""
+        rest = key[len(self.prefix) :]
+        is_included = not rest or not self.include or globs.matches(self.include, rest)
+        return is_included and not globs.matches(self.exclude, rest)
+
+    @property
+    def is_at_root(self) -> bool:
+        """True if the folder is the root of its library."""
+        return not split_library(self.folder)[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +171,21 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """The map between keys and places in the library; the route with the longest matching prefix or folder counts."""
+    """The map between keys and places in the library; the route with the longest matching prefix or folder counts.
+
+    A key that this route's globs leave out is routed by no other.
+    """
 
     routes: tuple[Route, ...]
 
     def is_routed(self, bucket: str, key: str) -> bool:
         """True if the mirror is in charge of KEY, be its name acceptable or not."""
         return self._route(bucket, key) is not None
+
+    def may_remove(self, bucket: str, key: str) -> bool:
+        """True if what KEY left may be taken out of the library when the object is gone."""
+        route = self._route(bucket, key)
+        return route is not None and not route.keeps_files
 
     def target(self, bucket: str, key: str) -> Target | None:
         """The place of KEY, or None if there is nothing to do: it is not routed, or stands for the library's root.
@@ -162,10 +199,10 @@ class Routing:
             return None
         rest = key[len(route.prefix) :]
         if not rest:
-            return Target(route.folder, is_folder=True) if route.folder else None
+            return None if route.is_at_root else Target(route.folder, is_folder=True)
         front = _segments(route.folder)
         names = rest.removesuffix("/").split("/")
-        stored = [_stored(name, key=key, at_root=not front and at == 0) for at, name in enumerate(names)]
+        stored = [_stored(name, key=key, at_root=route.is_at_root and at == 0) for at, name in enumerate(names)]
         return Target("/".join(front + stored), is_folder=rest.endswith("/"))
 
     def key(self, path: str) -> tuple[str, str] | None:
@@ -174,12 +211,7 @@ class Routing:
         The inverse of `target`, whatever the case and normalization of PATH. Where two buckets share a folder, the
         bucket of the first route is taken.
         """
-        for route in sorted(self.routes, key=lambda route: len(_segments(route.folder)), reverse=True):
-            names = [decode_segment(stored) for stored in _below(route.folder, path)]
-            key = route.prefix + "/".join(names)
-            if names and self._leads_to(path, bucket=route.bucket, key=key):
-                return route.bucket, key
-        return None
+        return self._name(path, end="")
 
     def is_front(self, bucket: str, key: str) -> bool:
         """True if KEY is the prefix of a route itself: its folder stays."""
@@ -187,8 +219,7 @@ class Routing:
 
     def folder_above(self, path: str) -> tuple[str, str] | None:
         """The bucket and key of the folder above PATH; None for the folder of a route, which stays, and what is above that."""
-        name = self.key(path.rpartition("/")[0])
-        return (name[0], f"{name[1]}/") if name is not None else None
+        return self._name(path.rpartition("/")[0], end="/")
 
     def scopes(self, bucket: str | None, prefix: str) -> list[tuple[str, str]]:
         """The fewest (bucket, prefix) that together hold every routed key starting with PREFIX, in all buckets when BUCKET is None."""
@@ -199,9 +230,28 @@ class Routing:
         }
         return sorted(scope for scope in wanted if not any(_covers(other, scope) for other in wanted - {scope}))
 
+    def unfiltered(self) -> "Routing":
+        """The same routes without their globs."""
+        return Routing(tuple(replace(route, include=(), exclude=()) for route in self.routes))
+
+    def without(self, libraries: Collection[str]) -> "Routing":
+        """The same routes, of which those into LIBRARIES (by their aliases) take no key."""
+        closed = {route for route in self.routes if split_library(route.folder)[0] in libraries}
+        return Routing(tuple(replace(route, exclude=("**",)) if route in closed else route for route in self.routes))
+
     def _route(self, bucket: str, key: str) -> Route | None:
         matching = (route for route in self.routes if route.bucket == bucket and key.startswith(route.prefix))
-        return max(matching, key=lambda route: len(route.prefix), default=None)
+        route = max(matching, key=lambda route: len(route.prefix), default=None)
+        return route if route is not None and route.takes(key) else None
+
+    def _name(self, path: str, *, end: str) -> tuple[str, str] | None:
+        """The bucket and key of what is at PATH, the key with END after it."""
+        for route in sorted(self.routes, key=lambda route: len(_segments(route.folder)), reverse=True):
+            names = [decode_segment(stored) for stored in _below(route.folder, path)]
+            key = route.prefix + "/".join(names) + end
+            if names and self._leads_to(path, bucket=route.bucket, key=key):
+                return route.bucket, key
+        return None
 
     def _leads_to(self, path: str, *, bucket: str, key: str) -> bool:
         try:
@@ -247,8 +297,12 @@ def parse_routing(allowed_prefixes: str, *, buckets: Sequence[str], bucket_as_fo
     a key keeps its path. BUCKET_AS_FOLDER puts the bucket's name in front of either.
     Raises ConfigError with one sentence for each problem.
     """
-    entries = [_Entry.parse(text.strip()) for text in allowed_prefixes.split(",") if text.strip()]
-    problems = [problem for entry in entries for problem in entry.problems(at_root=not bucket_as_folder)]
+    entries = [Entry.parse(text.strip()) for text in allowed_prefixes.split(",") if text.strip()]
+    problems = [
+        f"{entry.text[:80]!r} {problem}"
+        for entry in entries
+        for problem in (*entry.prefix_problems(), *entry.folder_problems(at_root=not bucket_as_folder))
+    ]
     times = Counter(entry.prefix for entry in entries)
     problems += [f"{prefix or '*'!r} is given more than once; keep one" for prefix in times if times[prefix] > 1]
     if not entries:
@@ -278,36 +332,46 @@ _PREFIX_RULES = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    """One `prefix[=folder]` of the list; FOLDER is None where none was typed."""
+class Entry:
+    """A prefix ("" = all keys) and its folder as it was typed, or None where none was; TEXT is both as they were written."""
 
     text: str
     prefix: str
     folder: str | None
 
     @classmethod
-    def parse(cls, text: str) -> "_Entry":
+    def parse(cls, text: str) -> "Entry":
+        """The entry that `prefix[=folder]` stands for."""
         prefix, equals, folder = (part.strip() for part in text.partition("="))
+        return cls.of(prefix, folder if equals else None, text=text)
+
+    @classmethod
+    def of(cls, prefix: str, folder: str | None, *, text: str) -> "Entry":
+        """The entry of PREFIX, where * stands for all keys."""
         return cls(
             text=text,
             prefix="" if prefix == "*" else f"{prefix.removesuffix('/')}/",
-            folder=normalize("NFC", folder).removesuffix("/") if equals else None,
+            folder=None if folder is None else normalize("NFC", folder).removesuffix("/"),
         )
 
     def folders(self, *, at_root: bool) -> list[str]:
+        """The names of the folders, AT_ROOT of a library or not."""
         if self.folder is not None:
             return _segments(self.folder)
         names = _segments(self.prefix.removesuffix("/"))
         return [encode_segment(name, at_root=at_root and at == 0) for at, name in enumerate(names)]
 
-    def problems(self, *, at_root: bool) -> list[str]:
-        found = [problem for pattern, problem in _PREFIX_RULES if re.search(pattern, self.prefix, re.DOTALL)]
+    def prefix_problems(self) -> Iterator[str]:
+        """What is wrong with the prefix."""
+        yield from (problem for pattern, problem in _PREFIX_RULES if re.search(pattern, self.prefix, re.DOTALL))
+
+    def folder_problems(self, *, at_root: bool) -> Iterator[str]:
+        """What is wrong with the folder."""
         for at, name in enumerate(self.folders(at_root=at_root)):
             if path_length(name) > MAX_SEGMENT_CHARACTERS:
-                found.append(f"names a folder of more than {MAX_SEGMENT_CHARACTERS} characters; choose a shorter name")
+                yield f"names a folder of more than {MAX_SEGMENT_CHARACTERS} characters; choose a shorter name"
             if self.folder is not None:
-                found += _typed_name_problems(name, at_root=at_root and at == 0)
-        return [f"{self.text[:80]!r} {problem}" for problem in found]
+                yield from _typed_name_problems(name, at_root=at_root and at == 0)
 
 
 def _typed_name_problems(name: str, *, at_root: bool) -> Iterator[str]:

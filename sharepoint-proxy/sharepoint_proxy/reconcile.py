@@ -179,7 +179,7 @@ class Reconciler:
         scopes = self._routing.scopes(order.bucket, order.prefix)
         if not scopes:
             raise PermanentError(
-                f"Nothing that begins with {order.bucket}/{order.prefix} is mirrored: see ALLOWED_PREFIXES and MINIO_BUCKETS."
+                f"Nothing that begins with {order.bucket}/{order.prefix} is mirrored: see ALLOWED_PREFIXES and MINIO_BUCKETS, or ROUTES_FILE."
             )
         if not order.dry_run:
             self._ledger.drop_unfinished()

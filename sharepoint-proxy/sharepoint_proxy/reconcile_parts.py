@@ -20,7 +20,7 @@ from sharepoint_proxy.journal import Journal
 from sharepoint_proxy.judging import Judge
 from sharepoint_proxy.ledger import Ledger
 from sharepoint_proxy.leftovers import Leftovers
-from sharepoint_proxy.library import Library
+from sharepoint_proxy.libraries import Libraries
 from sharepoint_proxy.notes import Notes
 from sharepoint_proxy.paths import Routing
 from sharepoint_proxy.reconcile import Progress, Reconciler
@@ -56,7 +56,7 @@ class Reconciling:
         database: Database,
         journal: Journal,
         source: Source,
-        library: Library,
+        libraries: Libraries,
         *,
         sleep: Callable[[float], bool],
     ) -> None:
@@ -65,7 +65,7 @@ class Reconciling:
         self._database = database
         self._journal = journal
         self._source = source
-        self._library = library
+        self._libraries = libraries
         self._sleep = sleep
         self._notes = Notes(database)
 
@@ -78,7 +78,7 @@ class Reconciling:
         began_at = time.time()
         with _only_one(self._settings.data_dir), self._inventory() as found:
             try:
-                summary = self._reconciler(found).run(order, progress)
+                summary = self._reconciler(found, progress).run(order, progress)
             except ProxyError as error:
                 if is_whole and not isinstance(error, StoppingError):
                     seconds = round(time.time() - began_at, 1)
@@ -100,21 +100,29 @@ class Reconciling:
         finally:
             _remove(path)
 
-    def _reconciler(self, found: Inventory) -> Reconciler:
+    def _reconciler(self, found: Inventory, progress: Progress) -> Reconciler:
+        """What compares all but libraries that are closed just now, whose keys wait anyway."""
+        libraries, closed = self._libraries.open_ones()
+        for sentence in closed.values():
+            _log.warning("left_out", extra={"reason": sentence})
+            progress.delayed(f"{sentence} The library is left out.")
+        routing = self._routing.without(closed)
         ledger = Ledger(self._database, place_of=paths.comparison_key)
         client_id = self._settings.client_id
         halt = Halt(self._sleep)
         return Reconciler(
-            routing=self._routing,
-            gathering=Gathering(source=self._source, library=self._library, inventory=found, halt=halt),
+            routing=routing,
+            gathering=Gathering(
+                is_routed=routing.is_routed, source=self._source, library=libraries, inventory=found, halt=halt
+            ),
             inventory=found,
             source=self._source,
-            library=self._library,
+            library=libraries,
             judge=Judge(self._source, application_id=client_id, go_on=halt.go_on),
             ledger=ledger,
             journal=self._journal,
             leftovers=Leftovers(
-                routing=self._routing, ledger=ledger, journal=self._journal, inventory=found, application_id=client_id
+                routing=routing, ledger=ledger, journal=self._journal, inventory=found, application_id=client_id
             ),
             halt=halt,
         )

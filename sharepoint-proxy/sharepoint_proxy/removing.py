@@ -19,6 +19,7 @@ class Routing(Protocol):
     """Says where keys belong."""
 
     def target(self, bucket: str, key: str) -> Target | None: ...
+    def may_remove(self, bucket: str, key: str) -> bool: ...
     def is_front(self, bucket: str, key: str) -> bool: ...
     def folder_above(self, path: str) -> tuple[str, str] | None: ...
 
@@ -70,7 +71,9 @@ class Remover:
         self._application_id = application_id
 
     def remove(self, job: Job, entry: LedgerEntry | None) -> Outcome:
-        """Remove what the mirror wrote for JOB's key; anybody else's stays."""
+        """Remove what the mirror wrote for JOB's key; anybody else's stays, and so does everything where the route keeps files."""
+        if not self._routing.may_remove(job.bucket, job.key):
+            return self._keep(job)
         if job.key.endswith("/"):
             return self._remove_folder(job, entry)
         # What is in doubt goes first: its intent is replaced by the next one.
@@ -82,6 +85,12 @@ class Remover:
         if not were_there:
             return _gone(Action.ABSENT, path, reason="The mirror has written nothing for it.")
         return _gone(Action.DELETED if any(were_there.values()) else Action.ABSENT, path)
+
+    def _keep(self, job: Job) -> Outcome:
+        """Leave all as it is; only where a write or removal is in doubt the ledger's word for the key cannot be kept either."""
+        if job.upload is not None and job.upload.session_url is not None:
+            self._sessions.cancel(job.upload.session_url)
+        return Outcome(state=State.SETTLED, reason="This route keeps files.", forget=job.upload is not None)
 
     def _path(self, job: Job) -> str:
         """Where the key would be in the library; "" where it cannot have a place there."""

@@ -35,7 +35,7 @@ _AHEAD = 4
 
 _UNKNOWN_TYPE = "application/octet-stream"
 _ANY_KEY = "any"
-_NO_KEY = "No key leads to this place: its name is not one that the mirror gives."
+_NO_KEY = "No key leads to this place: it is left out of what is mirrored, or its name is none that the mirror gives."
 
 
 class Walk(Protocol):

@@ -9,7 +9,7 @@ from sharepoint_proxy.column_memory import ColumnMemory
 from sharepoint_proxy.database import Database
 from sharepoint_proxy.errors import ConfigError
 from sharepoint_proxy.files import Files
-from sharepoint_proxy.library import Library
+from sharepoint_proxy.libraries import LibraryFiles
 from sharepoint_proxy.object_metadata import ObjectMetadata
 from sharepoint_proxy.patience import Patience
 from sharepoint_proxy.reservations import Reservations
@@ -30,7 +30,7 @@ def make_restorer(variables: Mapping[str, str], *, database: Database | None = N
     """A restorer for the environment VARIABLES; DATABASE is the journal, opened here where the caller has none.
 
     RESTORE_ACCESS_KEY and RESTORE_SECRET_KEY (or the same with _FILE) name the user who writes; without them it is the proxy's own.
-    Asks Graph for the library. Raises ConfigError for settings that cannot be used, and what `find_drive` raises.
+    Asks Graph for the libraries. Raises ConfigError for settings that cannot be used, and what `Libraries.connect` raises.
     """
     configuration = assembly.configure(variables)
     settings = configuration.settings
@@ -39,8 +39,9 @@ def make_restorer(variables: Mapping[str, str], *, database: Database | None = N
     throttle = Throttle(most=FILES_AT_ONCE)
     graph = assembly.make_graph(configuration, throttle)
     patience = Patience(tries=_TRIES, delay=backoff.delay)
-    drive = assembly.find_drive(graph, settings)
-    files = Files(graph, drive.id)
+    libraries = assembly.make_libraries(graph, configuration)
+    libraries.connect()
+    files = LibraryFiles(libraries, lambda drive_id: Files(graph, drive_id))
     return Restorer(
         routing=configuration.routing,
         walk=Walk(routing=configuration.routing, files=files, patience=patience),
@@ -48,7 +49,7 @@ def make_restorer(variables: Mapping[str, str], *, database: Database | None = N
         source=assembly.make_source(settings),
         elsewhere=assembly.make_source(writing),
         writer=_writer(writing),
-        metadata=ObjectMetadata(settings.metadata_columns, memory=ColumnMemory(rows), library=Library(graph, drive)),
+        metadata=ObjectMetadata(settings.metadata_columns, memory=ColumnMemory(rows), columns_at=libraries.columns),
         journal=assembly.journal_in(rows, settings),
         reservations=Reservations(rows, place_of=paths.comparison_key),
         patience=patience,

@@ -41,6 +41,7 @@ _IPV6 = re.compile(r"[0-9a-f.]*:[0-9a-f:.]*")
 _URL_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _BUCKET = re.compile(r"(?!.*\.\.)(?!(\d+\.){3}\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _SITE_SEGMENT = re.compile(r'(?!\.\.?$)(?!.*\.aspx$)[^"*:<>?\\|#\x00-\x1f\x7f]+', re.IGNORECASE)
+_BROKER = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]):\d{1,5}")
 _TIME = r"([01]\d|2[0-3]):[0-5]\d"
 _SCHEDULE_ITEM = re.compile(rf"(\*|{_TIME}-{_TIME})=\d{{1,5}}(\.\d+)?")
 
@@ -91,6 +92,21 @@ class SitePath:
 
     def __str__(self) -> str:
         return f"{self.host}:{self.relative_path or '/'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """A document library by what the administrator calls it: its site, and its own name (None: the site's default library).
+
+    `alias` stands before all paths and ids in it; the main library has none.
+    """
+
+    site: SitePath
+    library: str | None
+    alias: str = ""
+
+    def __str__(self) -> str:
+        return f'the library "{self.library}" of {self.site}' if self.library else f"the default library of {self.site}"
 
 
 def _matching(pattern: str, rule: str) -> Callable[[str], str]:
@@ -168,7 +184,7 @@ def _endpoint(text: str) -> Endpoint:
     return Endpoint(host=url.hostname or "", port=url.port or (443 if secure else 80), secure=secure)
 
 
-def _site_path(text: str) -> SitePath:
+def parse_site(text: str) -> SitePath:
     """The site in Graph's form or as a browser's address line shows it, which is percent-encoded."""
     pasted = unquote(text[len("https://") :]) if text.lower().startswith("https://") else text
     host, _, rest = pasted.partition("/")
@@ -180,9 +196,12 @@ def _site_path(text: str) -> SitePath:
     return SitePath(host=name, relative_path=f"/{rest}" if rest else "")
 
 
-def _library(text: str) -> str:
+def parse_library(text: str) -> str:
+    """The library's name."""
     if not (name := text.strip("/")) or "/" in name:
-        raise ValueError("it must be one library's name; folders in it belong into ALLOWED_PREFIXES, as prefix=folder")
+        raise ValueError(
+            "it must be one library's name; a folder in it is named by prefix=folder in ALLOWED_PREFIXES, or by a route's folder"
+        )
     return name
 
 
@@ -191,6 +210,13 @@ def _items(text: str) -> tuple[str, ...]:
     if not items:
         raise ValueError("it must be a list, separated by commas")
     return items
+
+
+def parse_bucket(text: str) -> str:
+    """The bucket's name."""
+    if not _BUCKET.fullmatch(text):
+        raise ValueError("it must be a bucket's name: 3 to 63 small letters, digits, dots and hyphens")
+    return text
 
 
 def _buckets(text: str) -> tuple[str, ...]:
@@ -208,6 +234,21 @@ def _columns(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
+def _brokers(text: str) -> tuple[str, ...]:
+    if not all(map(_BROKER.fullmatch, names := _items(text))):
+        raise ValueError("it must be a list of brokers with their ports, like kafka-1:9092,kafka-2:9092")
+    return names
+
+
+def _word_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.upper() not in words:
+            raise ValueError(f"it must be one of {', '.join(words)}")
+        return text.upper()
+
+    return parse
+
+
 def _schedule(text: str) -> str:
     if not all(map(_SCHEDULE_ITEM.fullmatch, _items(text))):
         raise ValueError("it must be a list of times and their Mbit/s (0: no limit), like 07:30-18:00=20,*=0")
@@ -218,6 +259,13 @@ def _switch(text: str) -> bool:
     if text.lower() not in (words := {"true", "1", "yes", "on", "false", "0", "no", "off"}):
         raise ValueError(f"it must be one of {', '.join(sorted(words))}")
     return text.lower() in {"true", "1", "yes", "on"}
+
+
+_topic = _matching(
+    r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}", "a topic's name: letters, digits, dots, underscores and hyphens"
+)
+_security_protocol = _word_of("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+_sasl_mechanism = _word_of("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 
 def _log_level(text: str) -> str:
@@ -256,10 +304,10 @@ class Settings:
     authority: str = field(metadata=_from("AUTHORITY", _authority, _PUBLIC_CLOUD))
     graph_scope: str = field(metadata=_from("GRAPH_SCOPE", _scope, "https://graph.microsoft.com/.default"))
     graph_base_url: str = field(metadata=_from("GRAPH_BASE_URL", _https, "https://graph.microsoft.com/v1.0"))
-    site_path: SitePath = field(
-        metadata=_from("SITE_PATH", _site_path, required="the site, like contoso.sharepoint.com:/sites/team")
+    site_path: SitePath | None = field(
+        metadata=_from("SITE_PATH", parse_site, required="the site, like contoso.sharepoint.com:/sites/team")
     )
-    document_library: str | None = field(metadata=_from("DOCUMENT_LIBRARY", _library))
+    document_library: str | None = field(metadata=_from("DOCUMENT_LIBRARY", parse_library))
     webhook_secret: str = field(
         metadata=_from("WEBHOOK_SECRET", _token, required="a secret, made with `openssl rand -hex 32`", secret=True)
     )
@@ -291,6 +339,18 @@ class Settings:
     sync_max_lag_seconds: float = field(metadata=_from("SYNC_MAX_LAG_SECONDS", _number(0, 3600), "5"))
     max_attempts: int = field(metadata=_from("MAX_ATTEMPTS", _whole(1, 1000), "12"))
     max_delete_percent: float = field(metadata=_from("MAX_DELETE_PERCENT", _number(0, 100), "10"))
+    kafka_brokers: tuple[str, ...] | None = field(metadata=_from("KAFKA_BROKERS", _brokers))
+    kafka_topic: str = field(metadata=_from("KAFKA_TOPIC", _topic, "minio-events"))
+    kafka_dead_letter_topic: str | None = field(metadata=_from("KAFKA_DEAD_LETTER_TOPIC", _topic))
+    kafka_group: str = field(metadata=_from("KAFKA_GROUP", str, "sharepoint-proxy"))
+    kafka_session_seconds: int = field(metadata=_from("KAFKA_SESSION_SECONDS", _whole(1, 300), "10"))
+    kafka_security_protocol: str = field(metadata=_from("KAFKA_SECURITY_PROTOCOL", _security_protocol, "PLAINTEXT"))
+    kafka_sasl_mechanism: str | None = field(metadata=_from("KAFKA_SASL_MECHANISM", _sasl_mechanism))
+    kafka_sasl_username: str | None = field(metadata=_from("KAFKA_SASL_USERNAME", str))
+    kafka_sasl_password: str | None = field(metadata=_from("KAFKA_SASL_PASSWORD", str, secret=True))
+    kafka_ca_path: Path | None = field(metadata=_from("KAFKA_CA_PATH", Path))
+    kafka_cert_path: Path | None = field(metadata=_from("KAFKA_CERT_PATH", Path))
+    kafka_key_path: Path | None = field(metadata=_from("KAFKA_KEY_PATH", Path))
     admin_password: str | None = field(metadata=_from("ADMIN_PASSWORD", str, secret=True))
     log_level: str = field(metadata=_from("LOG_LEVEL", _log_level, "info"))
     port: int = field(metadata=_from("PORT", _whole(1, 65535), "8080"))

@@ -1,10 +1,12 @@
 """How the commands say what they found, for a person."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from sharepoint_proxy import comparison
 from sharepoint_proxy.comparison import Order, Summary
+from sharepoint_proxy.fates import Fate, Restored
 from sharepoint_proxy.findings import Finding, Verdict
 from sharepoint_proxy.records import Change, Counts, Reconciled
 from sharepoint_proxy.screen import Screen, Tone, moment
@@ -42,12 +44,38 @@ _TONES = {
 }
 
 
+_FATES = {
+    Fate.RESTORED: Tone.GOOD,
+    Fate.WOULD_RESTORE: Tone.PLAIN,
+    Fate.ALREADY_THERE: Tone.QUIET,
+    Fate.KEPT: Tone.DOUBTFUL,
+    Fate.SKIPPED: Tone.DOUBTFUL,
+    Fate.FAILED: Tone.BAD,
+}
+
+
 def show_finding(screen: Screen, finding: Finding) -> None:
     """What one step of a check came to."""
     text = f"{finding.step}: {finding.tried}: {finding.found}"
     screen.pair(f"{finding.verdict:8}", text, _TONES[finding.verdict])
     if finding.advice:
         screen.say(f"         {finding.advice}", Tone.TITLE)
+
+
+def show_restored(screen: Screen, restored: Restored) -> None:
+    """What became of one file, unless it was there already."""
+    if restored.fate is not Fate.ALREADY_THERE:
+        name = f"{restored.bucket}/{restored.key}" if restored.key else restored.path
+        screen.pair(f"{restored.fate:13}", f"{name} {restored.reason}".rstrip(), _FATES[restored.fate])
+
+
+def show_fates(screen: Screen, fates: Sequence[Restored]) -> None:
+    """How many files a restore met, by what became of them."""
+    screen.emit(fates)
+    counts = Counter(restored.fate for restored in fates)
+    screen.say(
+        ", ".join(f"{count} {fate}" for fate, count in counts.items()) or "There is nothing to restore.", Tone.TITLE
+    )
 
 
 def show_parked(screen: Screen, changes: Sequence[Change]) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import cached_property
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NoReturn
 
-from sharepoint_proxy import assembly, tables
+from sharepoint_proxy import assembly, consume_parts, tables
 from sharepoint_proxy.assembly import Configuration
 from sharepoint_proxy.backlog import Backlog
 from sharepoint_proxy.checkup_parts import make_checkup
@@ -20,10 +20,12 @@ from sharepoint_proxy.explain import Explainer, Story
 from sharepoint_proxy.findings import Finding
 from sharepoint_proxy.graph import Graph
 from sharepoint_proxy.journal import Journal
-from sharepoint_proxy.library import Drive, Library
+from sharepoint_proxy.libraries import Libraries
 from sharepoint_proxy.notes import Notes
 from sharepoint_proxy.reconcile_parts import LAST, Reconciling
 from sharepoint_proxy.records import Counts, Reconciled
+from sharepoint_proxy.restore import Restorer
+from sharepoint_proxy.restore_parts import make_restorer
 from sharepoint_proxy.screen import Screen
 from sharepoint_proxy.settings import Settings
 from sharepoint_proxy.source import Source
@@ -74,9 +76,9 @@ class Toolbox:
         return assembly.make_graph(self.configuration, Throttle(most=self.settings.upload_workers))
 
     @cached_property
-    def drive(self) -> Drive:
-        """The document library's address."""
-        return assembly.find_drive(self.graph, self.settings)
+    def libraries(self) -> Libraries:
+        """The document libraries."""
+        return assembly.make_libraries(self.graph, self.configuration)
 
     @cached_property
     def source(self) -> Source:
@@ -86,12 +88,22 @@ class Toolbox:
     @cached_property
     def reconciling(self) -> Reconciling:
         """What makes reconciles."""
-        library = Library(self.graph, self.drive)
         # Nobody asks a command to stop but by Ctrl-C, which ends any sleep.
         sleep = threading.Event().wait
         return Reconciling(
-            self.settings, self.configuration.routing, self.database, self.journal, self.source, library, sleep=sleep
+            self.settings,
+            self.configuration.routing,
+            self.database,
+            self.journal,
+            self.source,
+            self.libraries,
+            sleep=sleep,
         )
+
+    @cached_property
+    def restorer(self) -> Restorer:
+        """What brings files back."""
+        return make_restorer(self.variables, database=self.database)
 
     @property
     def most_delete_percent(self) -> float:
@@ -105,7 +117,7 @@ class Toolbox:
             source=self.source,
             journal=self.journal,
             backlog=self.backlog,
-            library=lambda: Library(self.graph, self.drive),
+            library=lambda: self.libraries,
             application_id=self.settings.client_id,
         )
         return explainer.story(bucket, key)
@@ -113,6 +125,11 @@ class Toolbox:
     def findings(self) -> Iterator[Finding]:
         """What a check finds, step by step."""
         return make_checkup(self.variables).findings()
+
+    def consume(self) -> NoReturn:
+        """Go on as the service, with its events from Kafka."""
+        consume_parts.prove(self.settings)
+        consume_parts.become_the_service()
 
     def counts(self) -> Counts:
         """How much the journal holds."""

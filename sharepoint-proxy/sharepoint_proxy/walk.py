@@ -5,7 +5,7 @@ from functools import partial
 from typing import Protocol
 
 from sharepoint_proxy.errors import AccessError, PermanentError
-from sharepoint_proxy.paths import Routing, comparison_key
+from sharepoint_proxy.paths import Routing, comparison_key, split_library
 from sharepoint_proxy.patience import Patience
 from sharepoint_proxy.records import ListedItem, PlacedItem
 
@@ -32,7 +32,9 @@ class Walk:
         """
         paths = self._start_paths(bucket, prefix)
         if not paths:
-            raise PermanentError(f"{bucket}/{prefix} is under no prefix that is mirrored: see ALLOWED_PREFIXES.")
+            raise PermanentError(
+                f"{bucket}/{prefix} is under no prefix that is mirrored: see ALLOWED_PREFIXES or ROUTES_FILE."
+            )
         found = [(path, self._patience.run(partial(self._files.find, path))) for path in paths]
         starts = [_placed(path, listed) for path, listed in found if listed is not None]
         if not starts:
@@ -57,13 +59,12 @@ class Walk:
                 yield placed, error
 
     def _start_paths(self, bucket: str, prefix: str) -> list[str]:
+        # A folder of keys may hold what a glob lets pass, although it is not let pass itself.
+        routing = self._routing.unfiltered()
         folder = f"{prefix}/" if prefix else ""
-        routes = [route for route in self._routing.routes if route.bucket == bucket]
-        paths = {route.folder for route in routes if route.prefix.startswith(folder)}
-        for key in (folder, prefix):
-            if key and self._routing.is_routed(bucket, key):
-                target = self._routing.target(bucket, key)
-                paths.add(target.path if target is not None else "")
+        routes = [route for route in routing.routes if route.bucket == bucket and route.prefix.startswith(folder)]
+        targets = [target for key in (folder, prefix) if (target := routing.target(bucket, key)) is not None]
+        paths = {*(route.folder for route in routes), *(target.path for target in targets)}
         return sorted(path for path in paths if not any(_is_inside(path, other) for other in paths))
 
     def _children(self, folder: PlacedItem) -> Iterator[PlacedItem]:
@@ -81,6 +82,6 @@ def _placed(path: str, listed: ListedItem) -> PlacedItem:
 
 
 def _is_inside(path: str, folder: str) -> bool:
-    """True if PATH is below FOLDER, of which "" is the root; a folder is not inside itself."""
-    place, above = comparison_key(path), comparison_key(folder)
-    return place != above and (not above or place.startswith(f"{above}/"))
+    """True if PATH is below FOLDER, in the same library; a folder is not inside itself."""
+    (library, place), (other, above) = (split_library(comparison_key(each)) for each in (path, folder))
+    return library == other and place != above and (not above or place.startswith(f"{above}/"))

@@ -5,22 +5,24 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, TypeVar
 from wsgiref.types import WSGIApplication
 
-from sharepoint_proxy import assembly, backoff, database, page, tables, web
+from sharepoint_proxy import __version__, assembly, backoff, database, page, tables, web
 from sharepoint_proxy.activity import Activity, Snapshot
 from sharepoint_proxy.alarms import Alarms
 from sharepoint_proxy.assembly import Configuration
 from sharepoint_proxy.backlog import Backlog
 from sharepoint_proxy.column_memory import ColumnMemory
+from sharepoint_proxy.consume_parts import KafkaIntake
 from sharepoint_proxy.database import Database
-from sharepoint_proxy.errors import ConfigError, JournalError, ProxyError
-from sharepoint_proxy.graph import VERSION
+from sharepoint_proxy.errors import ConfigError, JournalError, OutageError, ProxyError
 from sharepoint_proxy.handover import Handover
-from sharepoint_proxy.library import Drive, Library
+from sharepoint_proxy.libraries import Libraries
+from sharepoint_proxy.library_parts import Reopening
 from sharepoint_proxy.metrics import Metrics, Parts
 from sharepoint_proxy.mirror_parts import make_mirror
 from sharepoint_proxy.notes import Notes
@@ -85,9 +87,12 @@ def prepare_journal_or_exit(settings: Settings) -> None:
 
 
 class Service:
-    """One mirror: its journal, its threads and its WSGI application. Build it in the process that serves, after any fork."""
+    """One mirror: its journal, its threads and its WSGI application. Build it in the process that serves, after any fork.
 
-    def __init__(self, configuration: Configuration) -> None:
+    IN_GROUP takes events from Kafka too, as one replica of the consumer group that the settings name.
+    """
+
+    def __init__(self, configuration: Configuration, *, in_group: bool = False) -> None:
         settings = configuration.settings
         self._configuration = configuration
         self._settings = settings
@@ -105,7 +110,7 @@ class Service:
         self._not_ready = ["The document library was not found yet."]
         self._metrics = self._make_metrics()
         self._graph = assembly.make_graph(configuration, self._throttle, answered=self._metrics.graph_answered)
-        self._drive: Drive | None = None
+        self._libraries = assembly.make_libraries(self._graph, configuration)
         self._converge = _too_early
         self._workers = Workers(
             journal=self._journal,
@@ -118,6 +123,7 @@ class Service:
             alarms=self._alarms,
             watchers=(self._activity, self._metrics),
         )
+        self._kafka = self._make_kafka_intake() if in_group else None
         self._connector = threading.Thread(target=self._connect, name="connector", daemon=True)
         self.app = self._make_app()
 
@@ -143,14 +149,17 @@ class Service:
         # It may hang in a call to Graph, and has nothing to settle.
         if self._connector.is_alive():
             self._connector.join(_CONNECTOR_STOP_SECONDS)
+        if self._kafka is not None:
+            self._kafka.stop()
         self._workers.stop()
         self._database.close()
 
     def snapshot(self) -> Snapshot:
         """What there is to see just now; JournalError when the journal cannot be read."""
+        drives = self._libraries.drives()
         return Snapshot(
             at=time.time(),
-            version=VERSION,
+            version=__version__,
             started_at=self._started_at,
             reasons=tuple(self._what_is_wrong()),
             counts=self._journal.counts(),
@@ -161,8 +170,9 @@ class Service:
             minutes=tuple(self._activity.minutes()),
             paused_seconds=self._throttle.paused_seconds(),
             places=self._throttle.limit(),
-            library_name=self._drive.name if self._drive is not None else "",
-            library_url=self._drive.web_url if self._drive is not None else "",
+            library_name=", ".join(drive.name for drive in drives.values()),
+            library_url=next((drive.web_url for drive in drives.values()), ""),
+            library_urls={alias: drive.web_url for alias, drive in drives.items()},
             certificate_ends_at=self._configuration.credential.not_after,
             reconciled=Reconciled.parse(self._notes.read(LAST)),
         )
@@ -199,16 +209,27 @@ class Service:
     def _make_metrics(self) -> Metrics:
         return Metrics(
             Parts(
-                version=VERSION,
+                version=__version__,
                 started_at=self._started_at,
                 certificate_ends_at=lambda: self._configuration.credential.not_after,
                 journal=self._journal,
                 throttle=self._throttle,
                 alarms=self._alarms.subjects,
                 not_ready=self._what_is_away,
+                lag=lambda: self._kafka.lag() if self._kafka is not None else {},
                 reconciled=lambda: Reconciled.parse(self._notes.read(LAST)),
                 reconcile_interval=self._settings.reconcile_hours * _HOUR_SECONDS,
             )
+        )
+
+    def _make_kafka_intake(self) -> KafkaIntake:
+        return KafkaIntake(
+            self._settings,
+            self._configuration.routing,
+            self._journal,
+            metrics=self._metrics,
+            wake=self._workers.wake,
+            stopping=self._stopping,
         )
 
     def _what_is_wrong(self) -> list[str]:
@@ -220,7 +241,8 @@ class Service:
 
     def _what_is_away(self) -> list[str]:
         """What keeps keys from being mirrored, but for the journal."""
-        return [*self._not_ready, *self._alarms.sentences(), *self._configuration.certificate.problems()]
+        kafka = self._kafka.problems() if self._kafka is not None else ()
+        return [*self._not_ready, *self._alarms.sentences(), *self._configuration.certificate.problems(), *kafka]
 
     def _keep_pause(self, seconds: float) -> None:
         try:
@@ -248,11 +270,11 @@ class Service:
                 return
 
     def _connect(self) -> None:
-        """Find the library, however long that takes, then let the workers begin."""
+        """Find the libraries, however long that takes, then let the workers begin; of several, one will do."""
         attempt = 0
         while not self._stopping.is_set():
             try:
-                return self._begin_with(assembly.find_drive(self._graph, self._settings))
+                return self._begin_without(self._libraries.connect())
             except ProxyError as error:
                 attempt += 1
                 self._not_ready = [str(error)]
@@ -261,18 +283,18 @@ class Service:
             self._stopping.wait(delay)
         return None
 
-    def _begin_with(self, drive: Drive) -> None:
-        shelf = Library(self._graph, drive)
-        self._drive = drive
+    def _begin_without(self, closed: Sequence[OutageError]) -> None:
+        shelf = self._libraries
         source = assembly.make_source(self._settings)
         sessions = Sessions(
             self._graph, shelf, fragment_bytes=self._settings.chunk_bytes, is_stopping=self._stopping.is_set
         )
-        self._converge = make_mirror(
+        handover = Handover(self._database)
+        mirror = make_mirror(
             self._configuration.routing,
             self._activity.watched(source),
             self._journal,
-            Handover(self._database),
+            handover if self._kafka is None else self._kafka.believed(handover),
             ColumnMemory(self._database),
             shelf,
             sessions,
@@ -281,21 +303,27 @@ class Service:
             grace_seconds=self._settings.delete_grace_seconds,
             seconds=self._clock,
             clock=lambda: datetime.fromtimestamp(self._clock(), UTC),
-        ).converge
+        )
+        self._converge = (mirror if self._kafka is None else self._kafka.careful(mirror, source)).converge
         self._not_ready = []
         counts = self._journal.counts()
         certificate_sha256 = self._configuration.credential.thumbprint_sha256
+        drives = list(shelf.drives().values())
         facts = {
-            "drive_id": drive.id,
-            "library": drive.name,
-            "path": drive.url_path,
+            "drive_id": ", ".join(drive.id for drive in drives),
+            "library": ", ".join(drive.name for drive in drives),
+            "path": ", ".join(drive.url_path for drive in drives),
             "certificate_sha256": certificate_sha256,
         }
         _log.info("startup", extra={**facts, "waiting": counts.waiting, "parked": counts.parked})
+        reopening = Reopening(shelf, self._alarms, self._backlog, wake=self._workers.wake, stopping=self._stopping)
+        reopening.start(closed)
         self._workers.start()
+        if self._kafka is not None:
+            self._kafka.start()
         self._start_reconciling(source, shelf)
 
-    def _start_reconciling(self, source: Source, shelf: Library) -> None:
+    def _start_reconciling(self, source: Source, shelf: Libraries) -> None:
         """Compare everything now and then, in a thread of its own."""
         reconciling = Reconciling(
             self._settings,

@@ -19,6 +19,7 @@ from sharepoint_proxy.errors import (
     Subject,
     TransientError,
 )
+from sharepoint_proxy.paths import split_library
 from sharepoint_proxy.records import Action, Job, Outcome, State
 
 _log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ _JOURNAL_RETRY_SECONDS = 1.0
 _SCATTER_SECONDS = 5.0
 _LONGEST_HOLD_SECONDS = 60.0
 _SHOWS_THAT_GRAPH_WORKS = frozenset(Action) - {Action.UNCHANGED, Action.ABSENT, Action.FOLDER_KEPT, Action.NONE}
+_OF_ONE_LIBRARY = frozenset({Subject.LIBRARY, Subject.QUOTA})
 _LOCKED_PATIENCE = 3
 """A file open in Office is tried this many times as often as others: hours instead of one."""
 
@@ -59,8 +61,8 @@ class Throttle(Protocol):
 class Alarms(Protocol):
     """What is wrong just now."""
 
-    def sound(self, subject: Subject, sentence: str) -> bool: ...
-    def end(self, *subjects: Subject) -> None: ...
+    def sound(self, subject: Subject, sentence: str, *, library: str) -> bool: ...
+    def end(self, *subjects: Subject, library: str = "") -> None: ...
 
 
 class Watcher(Protocol):
@@ -237,7 +239,7 @@ class Workers:
 
     def _kept(self, error: OutageError) -> Outcome:
         """The key waits, whatever it takes, behind those that are due already: one of them may show that it works again."""
-        if self._alarms.sound(error.subject, str(error)):
+        if self._alarms.sound(error.subject, str(error), library=error.library):
             _log.error("outage", extra={"subject": error.subject.value, "reason": str(error), "status": error.status})
         delay = error.retry_after or self._hold_back(error.subject)
         return Outcome(
@@ -267,7 +269,9 @@ class Workers:
             works |= {Subject.GRAPH, Subject.TOKEN, Subject.LIBRARY}
         if outcome.action is Action.UPLOADED:
             works.add(Subject.QUOTA)
-        self._alarms.end(*works)
+        library, _ = split_library(outcome.path if outcome.entry is None else outcome.entry.path)
+        self._alarms.end(*(works - _OF_ONE_LIBRARY))
+        self._alarms.end(*(works & _OF_ONE_LIBRARY), library=library)
         with self._changed:
             self._holding -= works
             if not self._holding:

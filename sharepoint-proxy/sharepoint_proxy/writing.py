@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
@@ -20,6 +21,7 @@ from sharepoint_proxy.errors import (
     is_refusal,
 )
 from sharepoint_proxy.events import SESSION_ABOVE_BYTES
+from sharepoint_proxy.paths import split_library
 from sharepoint_proxy.records import Action, DriveItem, Job, LedgerEntry, Outcome, State, StoredObject, Upload
 
 _DATE_MATTERS_AFTER = timedelta(hours=1)
@@ -116,7 +118,7 @@ class Writer:
         self._folder_above = folder_above
         self._application_id = application_id
         self._clock = clock
-        self._full_until: datetime | None = None
+        self._full_until: dict[str, datetime] = {}
 
     def write(self, job: Job, path: str, stored: StoredObject, entry: LedgerEntry | None) -> Outcome:
         """Make the file at PATH what STORED is, which was last put where ENTRY says."""
@@ -144,39 +146,44 @@ class Writer:
     ) -> Outcome:
         if job.upload is None and entry is not None and _holds_same_bytes(entry, upload, reader):
             return _settled(Action.UNCHANGED, _entry(job, upload, entry.item_id, reader.quickxor()))
-        self._refuse_while_full()
+        self._refuse_while_full(upload)
         session_url = self._resumable(job.upload, upload)
         item = None if session_url is not None else self._landed(job.upload, upload, reader)
         action = Action.UPLOADED if item is None else Action.ADOPTED
         if item is None:
             item = self._send_unless_full(job, upload, stored, reader, session_url)
             rewriting.verify(item, path=upload.path, size=reader.size, quickxor=reader.quickxor())
+        emptied = None
         if entry is not None and entry.path != upload.path and entry.item_id != item.id:
-            # The routes were changed since: what was written at the old place is taken away.
+            # It could not be moved, or the routes were changed since: what was written at the old place is taken away.
             self._library.delete(entry.item_id)
+            emptied = self._folder_above(entry.path)
         sent = stored.size if action is Action.UPLOADED else 0
-        return _settled(action, _entry(job, upload, item.id, reader.quickxor()), sent=sent)
+        return replace(_settled(action, _entry(job, upload, item.id, reader.quickxor()), sent=sent), emptied=emptied)
 
-    def _refuse_while_full(self) -> None:
+    def _refuse_while_full(self, upload: Upload) -> None:
         """OutageError while the library is known to be full; one upload at a time then tries whether it still is."""
+        library, _ = split_library(upload.path)
         now = self._clock()
-        if self._full_until is None:
-            return
-        if now < self._full_until:
-            left = (self._full_until - now).total_seconds()
-            raise OutageError("The library is full.", subject=Subject.QUOTA, retry_after=left, status=_FULL)
-        self._full_until = now + _PROBE_FULL_LIBRARY_EACH
+        left = (self._full_until.get(library, now) - now).total_seconds()
+        if left > 0:
+            sentence = f"The library {library} is full." if library else "The library is full."
+            raise OutageError(sentence, subject=Subject.QUOTA, library=library, retry_after=left, status=_FULL)
+        if library in self._full_until:
+            self._full_until[library] = now + _PROBE_FULL_LIBRARY_EACH
 
     def _send_unless_full(
         self, job: Job, upload: Upload, stored: StoredObject, reader: ObjectReader, session_url: str | None
     ) -> DriveItem:
+        library, _ = split_library(upload.path)
         try:
             item = self._send(job, upload, stored, reader, session_url)
         except OutageError as error:
             if error.subject is Subject.QUOTA:
-                self._full_until = self._clock() + _PROBE_FULL_LIBRARY_EACH
+                error.library = library
+                self._full_until[library] = self._clock() + _PROBE_FULL_LIBRARY_EACH
             raise
-        self._full_until = None
+        self._full_until.pop(library, None)
         return item
 
     def _send(

@@ -145,13 +145,3 @@ def test_it_merges_quick_overwrites(stage: Stage) -> None:
 
     assert stage.kinds().count("PUT_CONTENT") <= 2
     assert stage.graph.content(NOTE) == b"version 4"
-
-
-def test_it_sees_a_rename_as_delete_and_put(stage: Stage) -> None:
-    stage.put(NOTE, b"hello")
-    stage.settle()
-    stage.minio.rename("lycee", NOTE, "bts-sio/renamed.txt")
-    stage.settle()
-
-    assert [path for path, size in stage.graph.tree().items() if size is not None] == ["bts-sio/renamed.txt"]
-    assert stage.graph.content("bts-sio/renamed.txt") == b"hello"

@@ -97,6 +97,12 @@ def tries_counted(stage: Stage, key: str) -> int:
         return int(journal.execute("SELECT attempts FROM changes WHERE key = ?", (key,)).fetchone()[0])
 
 
+def in_journal(stage: Stage, query: str) -> set[str]:
+    """The first column of what QUERY finds in the journal."""
+    with closing(sqlite3.connect(f"file:{stage.service.data_dir / 'journal.db'}?mode=ro", uri=True)) as journal:
+        return {row[0] for row in journal.execute(query)}
+
+
 def wait_until_parked(stage: Stage, key: str, *, saying: str = "") -> str:
     """Why KEY was parked, once it is, for a reason that holds SAYING."""
     line = stage.service.wait_for_line(

@@ -102,20 +102,20 @@ class Site:
 
     def run(self, script: str) -> subprocess.CompletedProcess[str]:
         """Run SCRIPT in the copy, with what a container would find in its environment, and without a terminal."""
-        service, settings = self.stage.service, self.stage.environment()
+        service, minio = self.stage.service, self.stage.minio
         return subprocess.run(
             [shutil.which("sh") or "sh", "-c", script],
             cwd=self.root,
             env={
-                **settings,
+                **self.stage.environment(),
                 "WEBHOOK_SECRET": SECRET,
                 "DATA_DIR": str(service.data_dir),
                 "PORT": str(service.port),
                 "PATH": f"{self.root / 'bin'}:{os.environ['PATH']}",
                 "HOME": str(self.root),
                 "PERMISSION_ID": PERMISSION_ID,
-                "RESTORE_ACCESS_KEY": settings["MINIO_ACCESS_KEY"],
-                "RESTORE_SECRET_KEY": settings["MINIO_SECRET_KEY"],
+                "RESTORE_ACCESS_KEY": minio.root_user,
+                "RESTORE_SECRET_KEY": minio.root_password,
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

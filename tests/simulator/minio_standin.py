@@ -37,7 +37,7 @@ _FOLDER_MOVERS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandinOptions:
-    """How a stand-in is set up; ``queue_dir`` None delivers directly, ``port`` 0 takes a free one.
+    """How a stand-in is set up; ``queue_dir`` None delivers directly, a ``channel`` otherwise altogether; ``port`` 0 takes a free one.
 
     The intervals are shorter than MinIO's own 3 s, for tests. ``sync_events`` is MINIO_API_SYNC_EVENTS: without a queue
     directory the S3 answer then waits for the webhook's; with one it always waits for the file.
@@ -47,6 +47,7 @@ class StandinOptions:
     versioned_buckets: tuple[str, ...] = ()
     port: int = 0
     queue_dir: Path | None = None
+    channel: Channel | None = None
     sync_events: bool = True
     retry_seconds: float = 0.2
     idle_seconds: float = 0.0
@@ -62,7 +63,7 @@ class MinioStandin(MinioAccess):
     def __init__(self, *, options: StandinOptions = DEFAULTS) -> None:
         super().__init__(buckets=(*options.buckets, *options.versioned_buckets))
         self.options = options
-        self._channel = _channel(options, self._log)
+        self._channel = options.channel or _channel(options, self._log)
         self._has_target = False
         self._notifier = Notifier(Rules(), self._save)
         self._faults = Faults()

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -23,13 +23,21 @@ SECRET = "a-webhook-secret-for-tests"
 
 
 class ServiceProcess:
-    """A running sharepoint-proxy with SETTINGS over its environment; a context manager."""
+    """A running sharepoint-proxy with SETTINGS over its environment; a context manager. COMMAND names the script that runs it."""
 
-    def __init__(self, settings: Mapping[str, str], *, data_dir: Path, port: int | None = None) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, str],
+        *,
+        data_dir: Path,
+        port: int | None = None,
+        command: Sequence[str] = ("serve",),
+    ) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.data_dir = data_dir
         self._settings = {"WEBHOOK_SECRET": SECRET, "DATA_DIR": str(data_dir), "PORT": str(self.port), **settings}
+        self._command = command
         self._process: subprocess.Popen[str] | None = None
         self._lines: list[str] = []
         self._earlier_lines: list[str] = []
@@ -55,7 +63,7 @@ class ServiceProcess:
     def start(self, *, wait: bool = True) -> None:
         """Start it; with WAIT return when it is ready to mirror."""
         self._process = subprocess.Popen(
-            [ROOT / "scripts" / "serve"],
+            [ROOT / "scripts" / self._command[0], *self._command[1:]],
             env=_environment(self._settings),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

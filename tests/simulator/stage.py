@@ -62,12 +62,12 @@ class Stage:
     ) -> None:
         self._running.close()
         if kind is None:
-            self._refuse_leaks()
+            self.refuse_leaks(self.service)
 
-    def _refuse_leaks(self) -> None:
-        """AssertionError if the service told anybody a secret, whatever was played here."""
+    def refuse_leaks(self, service: ServiceProcess) -> None:
+        """AssertionError if SERVICE told anybody a secret, whatever was played here."""
         ours = (SECRET, self.minio.root_password, *secret_settings(self.environment()))
-        found = leaks((*ours, *self.graph.secrets()), self.service.told())
+        found = leaks((*ours, *self.graph.secrets()), service.told())
         if found:
             raise AssertionError(f"the service told secrets: {found}")
 

@@ -46,7 +46,13 @@ class ReconciledWorld(World):
         listing = Listing(self, self._tick)
         return Reconciler(
             routing=self._routing,
-            gathering=Gathering(source=listing, library=LibraryFeed(self, self._tick), inventory=found, halt=halt),
+            gathering=Gathering(
+                is_routed=self._routing.is_routed,
+                source=listing,
+                library=LibraryFeed(self, self._tick),
+                inventory=found,
+                halt=halt,
+            ),
             inventory=found,
             source=listing,
             library=self.library,

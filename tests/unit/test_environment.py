@@ -177,13 +177,7 @@ def test_the_key_of_a_shared_link_and_endless_values_are_not_shown_in_full() -> 
         ({"AUTHORITY": "https://login.microsoftonline.com/contoso.com"}, "AUTHORITY ends with another tenant"),
         ({"MINIO_BUCKETS": "lycee,archives"}, "BUCKET_AS_FOLDER=true"),
         ({"MINIO_ROOT_USER": "reader"}, "MinIO's root user is used"),
-        ({"ROUTES_FILE": "/certs/routes.toml"}, "ROUTES_FILE is set but this version does not use it yet."),
-        ({"METADATA_COLUMNS": "auteur=Auteur"}, "METADATA_COLUMNS is set but this version does not use it yet."),
-        ({"BANDWIDTH_LIMIT_MBIT": "20"}, "BANDWIDTH_LIMIT_MBIT is set but this version does not use it yet."),
-        (
-            {"BANDWIDTH_SCHEDULE": "07:30-18:00=20,*=0"},
-            "BANDWIDTH_SCHEDULE is set but this version does not use it yet.",
-        ),
+        ({"ROUTES_FILE": "/certs/routes.toml"}, "ALLOWED_PREFIXES is not used: ROUTES_FILE says what is mirrored"),
         ({"ADMIN_PASSWORD": "change-me"}, "ADMIN_PASSWORD still has the value of"),
     ],
 )
@@ -273,3 +267,17 @@ def test_any_bytes_in_a_secret_file_are_a_secret_or_a_problem_that_does_not_show
         reading = read(without(name) | {f"{name}_FILE": str(path)})
 
     assert MARK not in repr(reading)
+
+
+def test_a_file_of_routes_makes_site_and_prefixes_dispensable() -> None:
+    reading = read(without("SITE_PATH", "ALLOWED_PREFIXES") | {"ROUTES_FILE": "/routes.toml"})
+
+    assert (reading.problems, reading.warnings) == ((), ())
+    assert reading.settings.site_path is None
+
+
+def test_what_a_file_of_routes_replaces_is_named_once_each() -> None:
+    replaced = {"MINIO_BUCKETS": "lycee,college", "ALLOWED_PREFIXES": "*", "BUCKET_AS_FOLDER": "false"}
+    warnings = read_with(**replaced, ROUTES_FILE="/routes.toml").warnings
+
+    assert [warning.split()[0] for warning in warnings] == list(replaced)

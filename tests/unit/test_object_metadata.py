@@ -27,7 +27,8 @@ class Mirror:
     def written(self, item_id: str) -> str:
         return json.dumps(self._written) if self._written is not None and item_id == FILE.id else ""
 
-    def columns(self) -> list[Column]:
+    def columns_at(self, path: str) -> list[Column]:
+        assert path == "a.txt"
         self.asked += 1
         if self._is_barred:
             raise AccessError("Graph answered 403.", status=403)
@@ -36,7 +37,7 @@ class Mirror:
 
 def metadata(mirror: Mirror, *, modified: str = "", wanted: tuple[tuple[str, str], ...] = WANTED) -> dict[str, str]:
     placed = PlacedItem(path="a.txt", item=FILE, modified=modified)
-    return ObjectMetadata(wanted, memory=mirror, library=mirror).of(placed)
+    return ObjectMetadata(wanted, memory=mirror, columns_at=mirror.columns_at).of(placed)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,9 @@ class Tree:
         if folder_id not in self._seen:
             self._seen.add(folder_id)
             raise TransientError("broke off")
-        children = sorted(path for path in self._items if path and path.rpartition("/")[0] == folder_id)
+        inside = (path for path in self._items if path.rpartition("/")[0] == folder_id)
+        # "other:" is the root of another library.
+        children = sorted(path for path in inside if path and not path.endswith(":"))
         start = int(link or 0)
         following = str(start + 2) if start + 2 < len(children) else None
         return [self._listed(path) for path in children[start : start + 2]], following
@@ -63,13 +65,16 @@ FILES = ("a/1", "a/2", "a/3", "a/b/4", "a/b/c/5", "x/6", "x/y/7", "8")
         ("", [HOME, Route("lycee", "z/", "x")], ["a/1", "a/2", "a/3", "a/b/4", "a/b/c/5", "x/6", "x/y/7"]),
         ("z/y", [HOME, Route("lycee", "z/", "x")], ["x/y/7"]),
         ("", [HOME, Route("other", "z/", "x")], ["a/1", "a/2", "a/3", "a/b/4", "a/b/c/5"]),
-        ("", [Route("lycee", "", ""), HOME], sorted(FILES)),
+        ("", [Route("lycee", "", ""), HOME], list(FILES)),
         ("a", [Route("lycee", "a/", "x"), Route("lycee", "a/b/", "a/b")], ["a/b/4", "a/b/c/5", "x/6", "x/y/7"]),
         ("a/b", [Route("lycee", "a/", "x"), Route("lycee", "a/b/", "a/b")], ["a/b/4", "a/b/c/5"]),
+        ("a/b", [Route("lycee", "a/", "a", include=("**/5",))], ["a/b/4", "a/b/c/5"]),
+        ("", [Route("lycee", "", ""), Route("lycee", "c/", "other:")], [*FILES, "other:/9", "other:/d/10"]),
+        ("c/d", [Route("lycee", "", ""), Route("lycee", "c/", "other:")], ["other:/d/10"]),
     ],
 )
 def test_it_finds_each_file_below_a_prefix_once(prefix: str, routes: list[Route], expected: list[str]) -> None:
-    assert found(Tree(*FILES), prefix, *routes) == expected
+    assert found(Tree(*FILES, "other:/9", "other:/d/10"), prefix, *routes) == sorted(expected)
 
 
 def test_a_folder_that_is_barred_hides_no_other() -> None:

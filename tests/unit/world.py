@@ -18,6 +18,7 @@ from sharepoint_proxy.handover import Handover
 from sharepoint_proxy.mirror_parts import make_mirror
 from sharepoint_proxy.paths import comparison_key, parse_routing
 from sharepoint_proxy.records import Job, Outcome
+from sharepoint_proxy.replica import BelievedHandover, ReplicaMirror
 from sharepoint_proxy.sessions import Sessions
 from sharepoint_proxy.throttle import Throttle
 from sharepoint_proxy.worker import Workers
@@ -29,16 +30,20 @@ PATIENCE = 200
 
 
 class World:
-    """Everything between two dictionaries. Events wait in `pending` until they are delivered; jobs in `claimed` until run."""
+    """Everything between two dictionaries. Events wait in `pending` until they are delivered; jobs in `claimed` until run.
 
-    def __init__(self, *, prefixes: str = "*") -> None:
-        self.clock = Clock()
+    BESIDE another one it has a journal of its own, and shares everything else: both are replicas then, if IS_REPLICA.
+    """
+
+    def __init__(self, *, prefixes: str = "*", beside: "World | None" = None, is_replica: bool = False) -> None:
+        self._is_replica = is_replica
+        self.clock = Clock() if beside is None else beside.clock
         self._began = self.clock.now
         self.meanwhile: deque[Callable[[], None] | None] = deque()
         """What happens at each of the next moments at which something can happen in between."""
-        self.wire = Wire(self._happen)
-        self.source = FakeSource(self._happen)
-        self.library = FakeLibrary(self.wire, self.clock)
+        self.wire = Wire(self._happen) if beside is None else beside.wire
+        self.source = FakeSource(self._happen) if beside is None else beside.source
+        self.library = FakeLibrary(self.wire, self.clock) if beside is None else beside.library
         self.pending: list[ObjectEvent] = []
         self.claimed: list[Job] = []
         self.outcomes: list[tuple[str, Outcome]] = []
@@ -54,11 +59,12 @@ class World:
         self.database = open_database(self._path)
         self.journal = open_journal(self.database, self.clock)
         self.journal.recover()
+        handover = Handover(self.database)
         mirror = make_mirror(
             self._routing,
             self.source,
             self.journal,
-            Handover(self.database),
+            BelievedHandover(handover, self.journal) if self._is_replica else handover,
             ColumnMemory(self.database),
             self.library,
             Sessions(self.library, self.library, fragment_bytes=FRAGMENT_BYTES, is_stopping=lambda: False),
@@ -71,7 +77,7 @@ class World:
         # Never started: a test runs its jobs one by one, and inside one another.
         self._workers = Workers(
             journal=self.journal,
-            converge=mirror.converge,
+            converge=self._as_replica(mirror.converge) if self._is_replica else mirror.converge,
             publish=self._note,
             throttle=Throttle(most=16),
             alarms=Alarms(),
@@ -79,6 +85,12 @@ class World:
             large_places=4,
             max_attempts=NEVER_GIVE_UP,
         )
+
+    def _as_replica(self, converge: Callable[[Job], Outcome]) -> Callable[[Job], Outcome]:
+        self.journal.doubt_ledger()
+        return ReplicaMirror(
+            converge, routing=self._routing, source=self.source, journal=self.journal
+        ).converge
 
     def _time_of_day(self) -> datetime:
         return NOW + timedelta(seconds=self.clock.now - self._began)

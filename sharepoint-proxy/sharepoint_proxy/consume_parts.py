@@ -1,0 +1,107 @@
+"""Joins what makes a service one replica of a Kafka consumer group, and starts it as that."""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NoReturn
+
+from sharepoint_proxy.consumer import Consumer, Group, Metrics
+from sharepoint_proxy.errors import ConfigError
+from sharepoint_proxy.handover import Handover
+from sharepoint_proxy.journal import Journal
+from sharepoint_proxy.mirror import Mirror
+from sharepoint_proxy.paths import Routing
+from sharepoint_proxy.replica import BelievedHandover, ReplicaMirror
+from sharepoint_proxy.settings import Settings
+from sharepoint_proxy.source import Source
+
+_GUNICORN_FILE = Path(__file__).resolve().parents[1] / "gunicorn.conf.py"
+_LEAVE_SECONDS = 10.0
+
+
+def prove(settings: Settings, *, is_installed: Callable[[str], object] = find_spec) -> None:
+    """ConfigError, with all that is wrong, unless SETTINGS can make the service a replica, as far as no broker is needed to tell."""
+    problems = [*_problems(settings)]
+    if not is_installed("confluent_kafka"):
+        problems.append(
+            "Kafka's client is not installed: run `scripts/install kafka`, or build the image with"
+            " `--build-arg REQUIREMENTS=requirements-kafka.txt`, as docker-compose.kafka.yml does."
+        )
+    if problems:
+        raise ConfigError(problems)
+    from sharepoint_proxy.kafka import refuse_unusable  # noqa: PLC0415 - only now it is known that it can be imported
+
+    refuse_unusable(settings)
+
+
+def _problems(settings: Settings) -> Iterator[str]:
+    if not settings.kafka_brokers:
+        yield "KAFKA_BROKERS is not set: give the brokers that MinIO publishes to, like kafka-1:9092,kafka-2:9092."
+    credentials = (settings.kafka_sasl_mechanism, settings.kafka_sasl_username, settings.kafka_sasl_password)
+    if settings.kafka_security_protocol.startswith("SASL") and not all(credentials):
+        yield (
+            f"KAFKA_SECURITY_PROTOCOL is {settings.kafka_security_protocol}: give KAFKA_SASL_MECHANISM,"
+            " KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD too."
+        )
+
+
+def become_the_service() -> NoReturn:
+    """Go on as gunicorn, in the place of this process, with the same environment."""
+    arguments = ["-m", "gunicorn", "--config", str(_GUNICORN_FILE), "sharepoint_proxy.wsgi_kafka:app"]
+    os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - the arguments are ours
+
+
+class KafkaIntake:
+    """Kafka as a way into one service. From its making on the ledger of JOURNAL is believed only as far as a replica may."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        routing: Routing,
+        journal: Journal,
+        *,
+        metrics: Metrics,
+        wake: Callable[[], None],
+        stopping: threading.Event,
+    ) -> None:
+        self._settings = settings
+        self._routing = routing
+        self._journal = journal
+        self._consumer = Consumer(
+            self._join, journal=journal, routing=routing, metrics=metrics, wake=wake, stopping=stopping
+        )
+        self._thread = threading.Thread(target=self._consumer.run, name="kafka", daemon=True)
+        journal.doubt_ledger()
+
+    def start(self) -> None:
+        """Join the group, and record what comes."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Return when the group is left; the event STOPPING has asked for it."""
+        if self._thread.is_alive():
+            self._thread.join(_LEAVE_SECONDS)
+
+    def lag(self) -> Mapping[int, int]:
+        """How many messages of each partition held here are not recorded yet."""
+        return self._consumer.lag()
+
+    def problems(self) -> Sequence[str]:
+        """What keeps messages from coming."""
+        return self._consumer.problems()
+
+    def believed(self, handover: Handover) -> BelievedHandover:
+        """HANDOVER for a replica."""
+        return BelievedHandover(handover, self._journal)
+
+    def careful(self, mirror: Mirror, source: Source) -> ReplicaMirror:
+        """MIRROR with what a replica has to beware of."""
+        return ReplicaMirror(mirror.converge, routing=self._routing, source=source, journal=self._journal)
+
+    def _join(self) -> Group:
+        from sharepoint_proxy.kafka import Membership  # noqa: PLC0415 - other services lack Kafka's client
+
+        return Membership(self._settings, changed=self._journal.doubt_ledger)

@@ -1,0 +1,9 @@
+"""What gunicorn serves for `sharepoint-proxy consume`: the same service, as one replica of a Kafka consumer group."""
+
+import os
+
+from sharepoint_proxy.assembly import configure_or_exit
+from sharepoint_proxy.wiring import Service
+
+service = Service(configure_or_exit(os.environ), in_group=True)
+app = service.app

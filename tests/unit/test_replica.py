@@ -1,0 +1,223 @@
+"""Two replicas share MinIO and a library, and no ledger: whoever looks after a key, in the end SharePoint has what MinIO has."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from unit.fake_library import Fault
+from unit.fakes import BUCKET
+from unit.world import LARGE_BYTES, World
+
+from sharepoint_proxy.records import Action
+
+KEYS = ("a.txt", "b.txt", "c.docx")
+PARTITIONS = 2
+ROUNDS = 50
+SURVIVED = (Fault.CUT, Fault.ANSWER_LOST, Fault.FAILED, Fault.DIED_BEFORE, Fault.DIED_AFTER)
+
+
+class Group:
+    """Two worlds with one MinIO and one library; each partition of the keys has its owner."""
+
+    def __init__(self) -> None:
+        first = World(is_replica=True)
+        self.worlds = (first, World(beside=first, is_replica=True))
+        self.owners = [0, 1]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for world in self.worlds:
+            world.database.close()
+            world.__exit__()
+
+    @property
+    def first(self) -> World:
+        """The one whose MinIO and library both use."""
+        return self.worlds[0]
+
+    def owner(self, key: str) -> World:
+        """The replica that gets the events of KEY."""
+        return self.worlds[self.owners[KEYS.index(key) % PARTITIONS]]
+
+    def hand_over(self, partition: int) -> None:
+        """Let the other replica have PARTITION."""
+        self.owners[partition] = 1 - self.owners[partition]
+        for world in self.worlds:
+            world.journal.doubt_ledger()
+        self.first.clock.turn(1)
+
+    def deliver(self) -> None:
+        """Hand each pending event to the journal of its key's owner."""
+        for event in self.first.pending:
+            self.owner(event.key).journal.mark([event])
+        self.first.pending.clear()
+
+    def put(self, key: str, content: bytes) -> None:
+        """Store an object; its event is delivered."""
+        self.first.put(key, content)
+        self.deliver()
+
+    def remove(self, key: str) -> None:
+        """Delete an object; its event is delivered."""
+        self.first.remove(key)
+        self.deliver()
+
+    def work(self, number: int) -> None:
+        """Let a replica do what is due."""
+        world = self.worlds[number]
+        self.first.clock.turn(3)
+        world.claim()
+        while world.claimed:
+            world.run()
+
+    def calm(self) -> None:
+        """Work until nothing is left to do anywhere."""
+        self.first.plan([], [])
+        self.deliver()
+        for _ in range(ROUNDS):
+            if all(world.journal.seconds_until_due(large_places=4) is None for world in self.worlds):
+                return
+            for world in self.worlds:
+                world._work_until_quiet()
+        raise AssertionError("The replicas do not come to rest.")
+
+    def actions(self, number: int) -> list[Action]:
+        """What a replica did, but for nothing."""
+        return [outcome.action for _, outcome in self.worlds[number].outcomes if outcome.action is not Action.NONE]
+
+
+@pytest.fixture
+def group() -> Iterator[Group]:
+    with Group() as opened:
+        yield opened
+
+
+def test_a_file_that_another_replica_wrote_is_removed(group: Group) -> None:
+    group.put("a.txt", b"x")
+    group.work(0)
+    group.hand_over(0)
+    group.remove("a.txt")
+    group.work(1)
+
+    assert group.actions(1) == [Action.DELETED]
+    assert group.first.disagreements() == []
+
+
+def test_a_file_of_a_user_is_not_removed_for_a_key_that_nobody_knows(group: Group) -> None:
+    group.first.put_foreign("a.txt", b"of a user")
+    group.remove("a.txt")
+    group.work(0)
+
+    assert group.actions(0) == [Action.ABSENT]
+    assert group.first.disagreements() == []
+
+
+def test_what_a_ledger_says_from_before_another_had_the_key_is_not_believed(group: Group) -> None:
+    group.put("a.txt", b"first")
+    group.work(0)
+    group.hand_over(0)
+    group.put("a.txt", b"second")
+    group.work(1)
+    group.hand_over(0)
+    group.put("a.txt", b"first")
+    group.work(0)
+
+    assert group.first.disagreements() == []
+
+
+def test_a_large_file_that_is_there_already_is_not_sent_again(group: Group) -> None:
+    """An event that comes twice, as a commit was lost, is a look at SharePoint."""
+    group.put("a.txt", bytes(LARGE_BYTES))
+    group.work(0)
+    group.hand_over(0)
+    group.first.put("a.txt", bytes(LARGE_BYTES))
+    group.deliver()
+    group.work(1)
+
+    assert group.actions(1) == [Action.ADOPTED]
+
+
+def test_a_slow_upload_of_a_lost_partition_does_not_stay_over_newer_bytes(group: Group) -> None:
+    """While the first replica reads the old object, the second one writes the new one; then the old bytes arrive."""
+
+    def overtaken() -> None:
+        group.hand_over(0)
+        group.put("a.txt", b"new")
+        group.work(1)
+
+    group.put("a.txt", b"old")
+    # Between what the library was asked for and its effect.
+    group.first.plan([], [None, None, overtaken])
+    group.work(0)
+    group.calm()
+
+    assert group.first.disagreements() == []
+
+
+def test_a_renaming_moves_nothing_that_another_replica_may_have_changed(group: Group) -> None:
+    group.put("a.txt", b"x")
+    group.work(0)
+    group.hand_over(0)
+    group.hand_over(1)
+    group.put("b.txt", b"x")
+    group.remove("a.txt")
+    group.work(0)
+    group.work(1)
+    group.calm()
+
+    assert Action.MOVED not in group.actions(0) + group.actions(1)
+    assert group.first.disagreements() == []
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that happens, to KEY, by replica NUMBER or to partition NUMBER."""
+
+    kind: str
+    key: str
+    number: int
+    content: bytes
+
+    def do(self, group: Group) -> None:
+        """Let it happen."""
+        actions: dict[str, Callable[[], None]] = {
+            "put": lambda: group.put(self.key, self.content),
+            "remove": lambda: group.remove(self.key),
+            "hand over": lambda: group.hand_over(self.number),
+            "work": lambda: group.work(self.number),
+        }
+        actions[self.kind]()
+
+
+steps = st.builds(
+    Step,
+    kind=st.sampled_from(["put", "remove", "hand over", "work", "work"]),
+    key=st.sampled_from(KEYS),
+    number=st.integers(0, 1),
+    content=st.sampled_from([b"", b"one", b"two", bytes(LARGE_BYTES)]),
+)
+
+
+@given(
+    course=st.lists(steps, max_size=12),
+    meanwhile=st.lists(st.none() | steps, max_size=12),
+    faults=st.lists(st.none() | st.sampled_from(SURVIVED), max_size=6),
+)
+def test_whatever_happens_in_whatever_order_sharepoint_comes_to_agree(
+    course: Sequence[Step], meanwhile: Sequence[Step | None], faults: Sequence[Fault | None]
+) -> None:
+    """Also where partitions change hands, objects change and replicas die in the middle of a write of the other one."""
+    with Group() as group:
+        group.first.plan(faults, [None if each is None else lambda each=each: each.do(group) for each in meanwhile])
+        for step in course:
+            step.do(group)
+        group.calm()
+
+        assert group.first.disagreements() == []
+        assert {key for _, key in [(BUCKET, key) for key in group.first.source.objects]} <= set(KEYS)
