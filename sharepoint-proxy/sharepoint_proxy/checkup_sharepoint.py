@@ -327,6 +327,6 @@ def _grant_advice(site: Site) -> str:
         ' "displayName": "sharepoint-proxy"}}]}'
     )
     return (
-        "An administrator must open the site to the application, for example in Graph Explorer (docs/sharepoint.md, step 4):"
+        "An administrator must open the site to the application, for example in Graph Explorer (docs/quickstart-sharepoint.md, step 5):"
         f" POST {site.graph_url}{site.address}{colon}/permissions with {grant}."
     )

@@ -7,6 +7,7 @@ Exit codes: 0 all is well, 1 something is wrong or was not done, 2 wrong usage o
 import functools
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any, Protocol
@@ -83,6 +84,7 @@ class Toolbox(Protocol):
     def last_reconcile(self) -> Reconciled | None: ...
     def live(self) -> dict[str, Any] | None: ...
     def named(self, name: str) -> tuple[str, str]: ...
+    def scope(self, name: str) -> tuple[str, str]: ...
     def findings(self) -> Iterator[Finding]: ...
     def story(self, bucket: str, key: str) -> Story: ...
     def consume(self) -> int: ...
@@ -294,7 +296,7 @@ def reconcile(toolbox: Toolbox, screen: Screen, *, prefix: str | None, wait: boo
     """
     if (options["foreign"] or options["force"]) and not options["delete"]:
         raise click.UsageError("--foreign and --force only mean something with --delete.")
-    bucket, start = toolbox.named(prefix) if prefix else (None, "")
+    bucket, start = toolbox.scope(prefix) if prefix else (None, "")
     order = Order(bucket=bucket, prefix=start, most_percent=toolbox.most_delete_percent, **options)
     reconciling = toolbox.reconciling
     with screen.bar(unit="items") as bar:
@@ -355,24 +357,32 @@ def restore(toolbox: Toolbox, screen: Screen, *, prefix: str, to: str | None, dr
     service sees the restored objects and has nothing to do for them.
 
     It writes, which the proxy's own MinIO user may not: name one who has s3:PutObject, s3:AbortMultipartUpload and
-    s3:ListMultipartUploadParts in RESTORE_ACCESS_KEY and RESTORE_SECRET_KEY (or the same with _FILE). Exit code 1 when a file failed
-    or was kept.
+    s3:ListMultipartUploadParts in RESTORE_ACCESS_KEY and RESTORE_SECRET_KEY (or the same with _FILE). Exit code 1 when a file failed,
+    was skipped, or was kept as it is.
     """
-    bucket, folder = toolbox.named(prefix)
-    target = _target(to) if to else None
+    bucket, folder = toolbox.scope(prefix)
     restorer = toolbox.restorer
-    fates: list[Restored] = []
+    counts: Counter[Fate] = Counter()
+    told: list[Restored] = []
     with screen.bar(unit="bytes") as bar:
         bar.begin("Restoring", None if dry_run else restorer.expected_bytes(bucket=bucket, prefix=folder))
         run_of = restorer.run(
-            bucket=bucket, prefix=folder, to=target, dry_run=dry_run, overwrite=overwrite, on_bytes=bar.advance
+            bucket=bucket,
+            prefix=folder,
+            to=_target(to) if to else None,
+            dry_run=dry_run,
+            overwrite=overwrite,
+            on_bytes=bar.advance,
         )
         with closing(run_of):
             for restored in run_of:
-                fates.append(restored)
+                counts[restored.fate] += 1
                 telling.show_restored(screen, restored)
-    telling.show_fates(screen, fates)
-    return 1 if any(restored.fate in {Fate.FAILED, Fate.KEPT} for restored in fates) else 0
+                if screen.as_json:
+                    told.append(restored)
+    screen.emit(told)
+    telling.show_fates(screen, counts)
+    return 1 if counts[Fate.FAILED] or counts[Fate.KEPT] or counts[Fate.SKIPPED] else 0
 
 
 def _target(text: str) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """Joins the parts of the mirror: what decides, what writes, what moves and what removes."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from sharepoint_proxy import columns, mirror, moving, removing, writing
@@ -29,56 +30,65 @@ class Sessions(writing.Sessions, removing.Sessions, Protocol):
     """Uploads by session."""
 
 
-def make_mirror(
-    routing: Routing,
-    source: Source,
-    journal: Journal,
-    handover: moving.Ledger,
-    memory: columns.Memory,
-    library: Library,
-    sessions: Sessions,
-    *,
-    metadata_columns: Sequence[tuple[str, str]],
-    application_id: str,
-    grace_seconds: float,
-    seconds: Callable[[], float],
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> Mirror:
-    """The mirror over these parts. SECONDS is the journal's clock (since the epoch), CLOCK gives the time of day."""
-    moves = Moves(
-        routing=routing,
-        source=source,
-        ledger=handover,
-        journal=journal,
-        library=library,
-        grace_seconds=grace_seconds,
-        clock=seconds,
-    )
-    writer = Writer(
-        source=source,
-        journal=journal,
-        library=library,
-        sessions=sessions,
-        moves=moves,
-        folder_above=routing.folder_above,
-        application_id=application_id,
-        clock=clock,
-    )
-    remover = Remover(
-        routing=routing,
-        source=source,
-        journal=journal,
-        library=library,
-        sessions=sessions,
-        application_id=application_id,
-    )
-    return Mirror(
-        routing=routing,
-        source=source,
-        journal=journal,
-        library=library,
-        writer=writer,
-        remover=remover,
-        columns=Columns(metadata_columns, library=library, memory=memory, journal=journal),
-        application_id=application_id,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a mirror works with. SECONDS is the journal's clock (since the epoch), CLOCK gives the time of day."""
+
+    routing: Routing
+    source: Source
+    journal: Journal
+    handover: moving.Ledger
+    memory: columns.Memory
+    library: Library
+    sessions: Sessions
+    metadata_columns: Sequence[tuple[str, str]]
+    application_id: str
+    grace_seconds: float
+    seconds: Callable[[], float]
+    clock: Callable[[], datetime]
+
+    def mirror(self) -> Mirror:
+        """The mirror over these parts."""
+        return Mirror(
+            routing=self.routing,
+            source=self.source,
+            journal=self.journal,
+            library=self.library,
+            writer=self._writer(),
+            remover=self._remover(),
+            columns=Columns(self.metadata_columns, library=self.library, memory=self.memory, journal=self.journal),
+            application_id=self.application_id,
+        )
+
+    def _writer(self) -> Writer:
+        return Writer(
+            source=self.source,
+            journal=self.journal,
+            library=self.library,
+            sessions=self.sessions,
+            moves=self._moves(),
+            folder_above=self.routing.folder_above,
+            application_id=self.application_id,
+            clock=self.clock,
+        )
+
+    def _moves(self) -> Moves:
+        return Moves(
+            routing=self.routing,
+            source=self.source,
+            ledger=self.handover,
+            journal=self.journal,
+            library=self.library,
+            grace_seconds=self.grace_seconds,
+            clock=self.seconds,
+        )
+
+    def _remover(self) -> Remover:
+        return Remover(
+            routing=self.routing,
+            source=self.source,
+            journal=self.journal,
+            library=self.library,
+            sessions=self.sessions,
+            application_id=self.application_id,
+        )

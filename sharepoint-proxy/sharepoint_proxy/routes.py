@@ -48,7 +48,8 @@ def parse(text: str, *, name: str, site: SitePath | None, library: str | None) -
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError([f"ROUTES_FILE {name}{_syntax_problem(error)}"]) from None
+        last_line = text.rstrip("\n").count("\n") + 1
+        raise ConfigError([f"ROUTES_FILE {name}, {_syntax_problem(error, last_line)}."]) from None
     readers = [
         _Reader(number, values, lines[number] if number < len(lines) else {})
         for number, values in enumerate(_tables(document), 1)
@@ -239,11 +240,11 @@ def _lines(text: str) -> list[dict[str, int]]:
     return tables
 
 
-def _syntax_problem(error: tomllib.TOMLDecodeError) -> str:
+def _syntax_problem(error: tomllib.TOMLDecodeError, last_line: int) -> str:
     told = _SYNTAX_LINE.fullmatch(str(error))
     if told is None:
-        return f": this is no TOML: {error}."
-    return f", line {told[2]}: this is no TOML: {told[1]}, at column {told[3]}."
+        return f"line {last_line}: this is no TOML: {error}"
+    return f"line {told[2]}: this is no TOML: {told[1]}, at column {told[3]}"
 
 
 def _aliased(destination: Destination, main: Destination) -> Destination:

@@ -1,7 +1,6 @@
 """How the commands say what they found, for a person."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from sharepoint_proxy import comparison
@@ -69,13 +68,10 @@ def show_restored(screen: Screen, restored: Restored) -> None:
         screen.pair(f"{restored.fate:13}", f"{name} {restored.reason}".rstrip(), _FATES[restored.fate])
 
 
-def show_fates(screen: Screen, fates: Sequence[Restored]) -> None:
+def show_fates(screen: Screen, counts: Mapping[Fate, int]) -> None:
     """How many files a restore met, by what became of them."""
-    screen.emit(fates)
-    counts = Counter(restored.fate for restored in fates)
-    screen.say(
-        ", ".join(f"{count} {fate}" for fate, count in counts.items()) or "There is nothing to restore.", Tone.TITLE
-    )
+    said = ", ".join(f"{count} {fate}" for fate, count in counts.items())
+    screen.say(said or "There is nothing to restore.", Tone.TITLE)
 
 
 def show_parked(screen: Screen, changes: Sequence[Change]) -> None:

@@ -163,6 +163,12 @@ class Toolbox:
         raise ConfigError([f"{name} begins with none of the buckets {', '.join(buckets)}: write bucket/key."])
 
 
+    def scope(self, name: str) -> tuple[str, str]:
+        """The same for the beginning of keys: NAME may be a bucket alone, which means all of it."""
+        bucket, _, prefix = name.partition("/")
+        return (bucket, "") if bucket in self.settings.minio_buckets and not prefix else self.named(name)
+
+
 @contextmanager
 def opened(variables: Mapping[str, str]) -> Iterator[Toolbox]:
     """A toolbox, put away at the end."""

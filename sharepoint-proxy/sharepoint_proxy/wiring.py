@@ -24,7 +24,7 @@ from sharepoint_proxy.handover import Handover
 from sharepoint_proxy.libraries import Libraries
 from sharepoint_proxy.library_parts import Reopening
 from sharepoint_proxy.metrics import Metrics, Parts
-from sharepoint_proxy.mirror_parts import make_mirror
+from sharepoint_proxy.mirror_parts import Parts as MirrorParts
 from sharepoint_proxy.notes import Notes
 from sharepoint_proxy.reconcile_parts import LAST, Reconciling, Schedule
 from sharepoint_proxy.records import Job, Outcome, Reconciled, State
@@ -290,20 +290,20 @@ class Service:
             self._graph, shelf, fragment_bytes=self._settings.chunk_bytes, is_stopping=self._stopping.is_set
         )
         handover = Handover(self._database)
-        mirror = make_mirror(
-            self._configuration.routing,
-            self._activity.watched(source),
-            self._journal,
-            handover if self._kafka is None else self._kafka.believed(handover),
-            ColumnMemory(self._database),
-            shelf,
-            sessions,
+        mirror = MirrorParts(
+            routing=self._configuration.routing,
+            source=self._activity.watched(source),
+            journal=self._journal,
+            handover=handover if self._kafka is None else self._kafka.believed(handover),
+            memory=ColumnMemory(self._database),
+            library=shelf,
+            sessions=sessions,
             metadata_columns=self._settings.metadata_columns,
             application_id=self._settings.client_id,
             grace_seconds=self._settings.delete_grace_seconds,
             seconds=self._clock,
             clock=lambda: datetime.fromtimestamp(self._clock(), UTC),
-        )
+        ).mirror()
         self._converge = (mirror if self._kafka is None else self._kafka.careful(mirror, source)).converge
         self._not_ready = []
         counts = self._journal.counts()

@@ -3,12 +3,13 @@
 import re
 
 import pytest
+from contract.plain_graph import PlainGraph
 from contract.service_graph import ServiceGraph, content_of
 
 from sharepoint_proxy.errors import AccessError, GatewayError, ProxyError, ThrottledError, TransientError
 from sharepoint_proxy.files import Files
 from simulator.calls import CallKind
-from simulator.faults import AnswerWith, CutConnection, CutPoint, Fault, FaultBody, Match, TruncateAnswer
+from simulator.faults import AnswerWith, CorruptBytes, CutConnection, CutPoint, Fault, FaultBody, Match, TruncateAnswer
 
 CONTENT = content_of(300_000)
 ASKED, BYTES = Match(CallKind.DOWNLOAD), Match(CallKind.DOWNLOAD_BYTES)
@@ -41,6 +42,24 @@ def test_it_gives_the_bytes_from_any_place_on(files: Files, service: ServiceGrap
     """The simulator refuses a bearer token at the address that Graph gives out."""
     assert fetch(files, offset=offset) == CONTENT[offset:]
     assert service.statuses(CallKind.DOWNLOAD, CallKind.DOWNLOAD_BYTES) == [302, 206 if offset else 200]
+
+
+def test_the_simulator_refuses_a_token_at_that_address(client: PlainGraph) -> None:
+    """So a client that sent one along would not pass here."""
+    client.put("a.txt")
+    address = client.ask("GET", "root:/a.txt:/content").headers["Location"]
+    assert client.bare("GET", address).content == b"hello"
+    assert client.send("GET", address).status_code == 401
+
+
+def test_the_simulator_sends_wrong_bytes_when_it_is_told_to(client: PlainGraph) -> None:
+    """Of the announced length, for the next download alone."""
+    client.put("a.txt")
+    client.simulator.add_fault(Fault(Match(CallKind.DOWNLOAD_BYTES, path="a.txt"), CorruptBytes()))
+    address = client.ask("GET", "root:/a.txt:/content").headers["Location"]
+    wrong, right = (client.bare("GET", address).content for _ in range(2))
+    assert (len(wrong), wrong[1:], right) == (5, b"ello", b"hello")
+    assert wrong != right
 
 
 def test_each_download_asks_for_a_fresh_address(files: Files, service: ServiceGraph) -> None:

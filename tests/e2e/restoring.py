@@ -26,7 +26,7 @@ MIB = 1024 * 1024
 NOTE = "administration/note.txt"
 
 READING = {
-    *(CallKind.OPENID, CallKind.TOKEN, CallKind.SITE, CallKind.DRIVE),
+    *(CallKind.OPENID, CallKind.TOKEN, CallKind.SITE, CallKind.DRIVE, CallKind.DRIVES),
     *(CallKind.ITEM_GET, CallKind.CHILDREN, CallKind.DOWNLOAD, CallKind.DOWNLOAD_BYTES, CallKind.COLUMNS),
 }
 """The kinds of calls that change nothing in SharePoint."""

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +30,18 @@ from simulator.options import OfficeRewriting
 from simulator.stage import BUCKET, Stage
 
 SPARE = "spare"
+ROUTES = """
+[[route]]
+bucket = "lycee"
+prefix = "administration"
+exclude = ["*.tmp"]
+
+[[route]]
+bucket = "lycee"
+prefix = "archives"
+library = "Archives"
+folder = "/"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -272,6 +285,27 @@ def test_two_buckets_that_share_a_folder_each_get_their_own(make_restores: Calla
     assert restores.fates(bucket=SPARE) == {"administration/two.txt": Fate.RESTORED}
     assert held(stage, bucket=SPARE) == {"administration/two.txt": b"two"}
     assert held(stage) == {}
+
+
+def test_it_reads_every_library_that_a_route_leads_to(make_restores: Callable[..., Restores], tmp_path: Path) -> None:
+    """Each key comes back from the library that it went to; what a glob leaves out has no key."""
+    file = tmp_path / "routes.toml"
+    file.write_text(ROUTES, encoding="utf-8")
+    settings = {"ROUTES_FILE": str(file), "ALLOWED_PREFIXES": "", "MINIO_BUCKETS": ""}
+    restores = make_restores(settings=settings)
+    stage = restores.stage
+    objects = {NOTE: b"in the main library", "archives/2024/old.txt": b"in the other one"}
+    mirror(stage, objects)
+    assert stage.graph.content("2024/old.txt", "Archives") == b"in the other one"
+    stage.graph.put_foreign("administration/draft.tmp", b"left out")
+    lose(stage.minio)
+
+    assert restores.fates() == {**dict.fromkeys(objects, Fate.RESTORED), "": Fate.SKIPPED}
+    stage.settle()
+    assert held(stage) == objects
+    assert writes(stage) == []
+    lose(stage.minio)
+    assert restores.fates("archives/2024") == {"archives/2024/old.txt": Fate.RESTORED}
 
 
 def test_it_knows_how_much_there_is(restores: Restores) -> None:

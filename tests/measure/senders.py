@@ -14,7 +14,7 @@ _OLD_NS = 1_770_000_000_000_000_000
 
 _TIMEOUT_SECONDS = 60.0
 _PLACEHOLDER = "KEY-TO-REPLACE"
-_ORIGIN = Origin(
+ORIGIN = Origin(
     principal="minioadmin",
     source_ip="127.0.0.1",
     user_agent="MinIO (linux; amd64) minio-go/v7.0.90 mc",
@@ -50,7 +50,7 @@ class Sender:
         """Send for the time given, each event with a key of its own; all answers in their order."""
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=_TIMEOUT_SECONDS)) as connection:
             connection.connect()
-            return [_exchange(connection, body) for body in self._bodies()]
+            return [exchange(connection, body) for body in self._bodies()]
 
     def _bodies(self) -> Iterator[bytes]:
         """One body after the other, when its moment has come."""
@@ -77,10 +77,11 @@ def _template() -> bytes:
         content_type="application/pdf",
         user_metadata=(("content-type", "application/pdf"),),
     )
-    return build_event(name=EventName.PUT, bucket="lycee", state=state, origin=_ORIGIN, now_ns=_OLD_NS).body
+    return build_event(name=EventName.PUT, bucket="lycee", state=state, origin=ORIGIN, now_ns=_OLD_NS).body
 
 
-def _exchange(connection: http.client.HTTPConnection, body: bytes) -> Answered:
+def exchange(connection: http.client.HTTPConnection, body: bytes) -> Answered:
+    """Post BODY on CONNECTION, and read the answer."""
     headers = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json"}
     began = time.perf_counter()
     connection.request("POST", "/s3event", body, headers)

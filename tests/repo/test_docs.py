@@ -103,6 +103,17 @@ def linked_pages(page: Page) -> Iterator[str]:
         yield from (other.name for other in PAGES if path in {other.name, str(PurePosixPath(other.name).parent)})
 
 
+def test_every_page_that_the_program_names_exists() -> None:
+    folders = ("sharepoint-proxy/", "scripts/", "docker-compose.yml", ".env.example")
+    texts = {
+        name: (ROOT / name).read_text(encoding="utf-8", errors="replace") for name in FILES if name.startswith(folders)
+    }
+    named = {
+        (name, page) for name, text in texts.items() for page in re.findall(r"\b(?:docs|certs)/[\w./-]+\.md", text)
+    }
+    assert {(name, page) for name, page in named if page not in FILES} == set()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=by_name)
 def test_every_script_that_is_named_exists(page: Page) -> None:
     scripts = set(re.findall(r"(?<![\w/-])scripts/([a-z][a-z-]*)", page.text))

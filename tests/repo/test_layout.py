@@ -22,13 +22,15 @@ PACKAGE = ROOT / "sharepoint-proxy" / "sharepoint_proxy"
 ROWS: list[tuple[str, set[str]]] = [
     ("the map of the package, which is read first and needs nothing", {"__init__"}),
     ("errors are known to everybody, so they may know nobody", {"errors"}),
-    ("nouns and arithmetic that every other row may speak of", {"findings", "quickxor", "records"}),
+    ("nouns and arithmetic that every other row may speak of", {"findings", "globs", "quickxor", "records"}),
     (
         "pure: no network, no disk, no SDK, so that they can be tested by calling them",
         {
+            *("alarms", "backoff", "bandwidth", "content", "events", "logs", "paths", "rewriting", "settings"),
+            *("tables", "throttle", "waiting"),
+            *("column_values", "comparison", "download", "fates", "messages", "patience"),
             *("checkup_login", "checkup_minio", "checkup_service", "checkup_sharepoint"),
-            *("activity", "alarms", "backoff", "chart", "comparison", "content", "door", "events", "logs", "paths"),
-            *("rewriting", "settings", "tables", "throttle", "waiting", "wording"),
+            *("activity", "chart", "door", "wording"),
         },
     ),
     ("what the commands write with", {"screen"}),
@@ -36,33 +38,60 @@ ROWS: list[tuple[str, set[str]]] = [
     (
         "edges, decisions and ways in: each can be replaced without its neighbours, because none of them imports another",
         {
-            *("certificate", "database", "environment", "graph", "library", "probes", "sessions", "source", "tokens"),
-            *("backlog", "inventory", "journal", "ledger", "notes"),
-            *("checkup", "explain", "leftovers", "mirror", "reconcile", "restore"),
-            *("cli", "listener", "metrics", "page", "web", "worker"),
+            *(
+                "bucket_writer",
+                "certificate",
+                "database",
+                "environment",
+                "files",
+                "graph",
+                "kafka",
+                "libraries",
+                "library",
+            ),
+            *("probes", "routes", "sessions", "source", "tokens"),
+            *("backlog", "column_memory", "handover", "inventory", "journal", "ledger", "notes", "reservations"),
+            *("columns", "mirror", "moving", "removing", "replica", "writing"),
+            *(
+                "checkup",
+                "explain",
+                "gathering",
+                "halt",
+                "judging",
+                "leftovers",
+                "object_metadata",
+                "reconcile",
+                "restore",
+                "walk",
+            ),
+            *("cli", "consumer", "listener", "metrics", "page", "web", "worker"),
         },
     ),
     ("joinery: the parts that the service and the commands share", {"assembly"}),
-    ("joinery: the parts of one command", {"checkup_parts", "reconcile_parts", "restore_parts"}),
+    (
+        "joinery: the parts of one task",
+        {"checkup_parts", "consume_parts", "library_parts", "mirror_parts", "reconcile_parts", "restore_parts"},
+    ),
     ("joinery: the only places where all parts are known", {"toolbox", "wiring"}),
-    ("what is started from outside", {"wsgi", "__main__"}),
+    ("what is started from outside", {"__main__", "wsgi", "wsgi_kafka"}),
 ]
 ROW_OF = {module: number for number, (_, modules) in enumerate(ROWS) for module in modules}
 
-# One module speaks to each SDK, so that its surprises stay in one place; requests come in by two.
+# One module speaks to each SDK, so that its surprises stay in one place; requests come in by two, and MinIO is read and written apart.
 IMPORTERS_OF = {
     "certifi": {"source"},
     "click": {"cli"},
+    "confluent_kafka": {"kafka"},
     "cryptography": {"certificate"},
     "flask": {"page", "web"},
     "gunicorn": {"listener"},
-    "minio": {"source"},
+    "minio": {"bucket_writer", "source"},
     "msal": {"tokens"},
     "prometheus_client": {"metrics"},
     "requests": {"graph"},
     "rich": {"screen"},
     "sqlite3": {"database"},
-    "urllib3": {"source"},
+    "urllib3": {"bucket_writer", "source"},
     "werkzeug": {"web"},
 }
 
@@ -121,7 +150,8 @@ def imports(tree: ast.Module) -> Iterator[str]:
 
 def neighbours(tree: ast.Module) -> set[str]:
     """The modules of the package that TREE imports."""
-    return {name.split(".")[1] for name in imports(tree) if name.startswith("sharepoint_proxy.")}
+    named = {name.split(".")[1] for name in imports(tree) if name.startswith("sharepoint_proxy.")}
+    return named - {"__version__"}
 
 
 def sdks(tree: ast.Module) -> set[str]:

@@ -31,8 +31,26 @@ _TICK_SECONDS = 0.001
 _ROOT = "the root"
 
 
+class Items(dict[str, Item]):
+    """The items of a library by place, with the folders above each, which stay when they are empty."""
+
+    def __setitem__(self, place: str, item: Item) -> None:
+        super().__setitem__(place, item)
+        for path in _above(item.path):
+            super().setdefault(comparison_key(path), Item(id=f"folder {path}", path=path, content=None, by=item.by))
+
+    def setdefault(self, place: str, item: Item) -> Item:  # type: ignore[override] # none is ever set without a value
+        if place not in self:
+            self[place] = item
+        return self[place]
+
+
 class ReconciledWorld(World):
     """A world whose administrator reconciles."""
+
+    def __init__(self, *, prefixes: str = "*") -> None:
+        super().__init__(prefixes=prefixes)
+        self.library.items = Items()
 
     def reconcile(self, order: Order) -> tuple[Summary, list[Difference]]:
         """One run on the journal and the library as they are; what it came to, and the differences that it told."""

@@ -14,6 +14,7 @@ from sharepoint_proxy.paths import (
     encode_segment,
     parse_routing,
     path_length,
+    split_library,
 )
 
 
@@ -264,3 +265,63 @@ def test_it_lists_every_problem_at_once() -> None:
 def test_a_folder_may_hold_a_stand_in_and_be_called_forms_below_a_bucket() -> None:
     routes = routing("a=Forms/x\uff1ay", bucket_as_folder=True)
     assert routes.target("lycee", "a/b") == file_at("lycee/Forms/x\uff1ay/b")
+
+
+PDFS = Route("lycee", "a/", "X", include=("**/*.pdf",), exclude=("private/**",))
+
+
+@pytest.mark.parametrize("key", ["a/x.pdf", "a/b/x.pdf", "a/"])
+def test_a_glob_lets_keys_below_the_prefix_pass(key: str) -> None:
+    assert Routing((PDFS,)).is_routed("lycee", key)
+
+
+@pytest.mark.parametrize("key", ["a/x.txt", "a/b/", "a/private/x.pdf", "x.pdf"])
+def test_a_key_that_no_glob_lets_pass_is_not_routed(key: str) -> None:
+    routing = Routing((PDFS,))
+
+    assert not routing.is_routed("lycee", key)
+    assert routing.target("lycee", key) is None
+    assert not routing.may_remove("lycee", key)
+
+
+def test_a_key_that_its_route_leaves_out_takes_no_other_route() -> None:
+    assert not Routing((PDFS, Route("lycee", "", ""))).is_routed("lycee", "a/x.txt")
+
+
+def test_a_place_of_a_key_that_is_left_out_leads_to_no_key() -> None:
+    routing = Routing((PDFS,))
+
+    assert routing.key("X/b/x.pdf") == ("lycee", "a/b/x.pdf")
+    assert routing.key("X/x.txt") is None
+    assert routing.folder_above("X/b/x.pdf") is None
+    assert routing.unfiltered().folder_above("X/b/x.pdf") == ("lycee", "a/b/")
+
+
+def test_a_route_that_keeps_files_removes_nothing() -> None:
+    routing = Routing((Route("lycee", "a/", "a"), Route("lycee", "a/kept/", "a/kept", keeps_files=True)))
+
+    assert routing.may_remove("lycee", "a/x")
+    assert not routing.may_remove("lycee", "a/kept/x")
+    assert not routing.may_remove("lycee", "b/x")
+
+
+def test_forms_is_escaped_at_the_root_of_every_library() -> None:
+    routing = Routing((Route("lycee", "", "b~1:"), Route("lycee", "a/", "b~1:/X")))
+
+    assert routing.target("lycee", "forms/x") == Target("b~1:/\u201b66orms/x", is_folder=False)
+    assert routing.target("lycee", "a/forms/x") == Target("b~1:/X/forms/x", is_folder=False)
+
+
+def test_there_is_nothing_to_do_for_the_root_of_any_library() -> None:
+    routing = Routing((Route("lycee", "a/", "b~1:"),))
+
+    assert routing.target("lycee", "a/") is None
+    assert routing.folder_above("b~1:/x") is None
+
+
+def test_a_path_or_an_id_begins_with_the_alias_of_its_library() -> None:
+    names = ["a/b.txt", "01ABC", "", "b~1:/a/b.txt", "b~1:01ABC", "b~1:"]
+    assert [split_library(name) for name in names] == [
+        *[("", "a/b.txt"), ("", "01ABC"), ("", "")],
+        *[("b~1", "a/b.txt"), ("b~1", "01ABC"), ("b~1", "")],
+    ]

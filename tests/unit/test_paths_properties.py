@@ -7,7 +7,16 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sharepoint_proxy.errors import NameRefusedError
-from sharepoint_proxy.paths import Routing, Target, comparison_key, decode_segment, encode_segment, parse_routing
+from sharepoint_proxy.paths import (
+    Route,
+    Routing,
+    Target,
+    comparison_key,
+    decode_segment,
+    encode_segment,
+    parse_routing,
+    split_library,
+)
 from simulator.names import check_new_name
 from simulator.names import comparison_key as simulated_comparison_key
 
@@ -27,6 +36,23 @@ routings = st.builds(
     st.lists(st.sampled_from(["a/", "b/=X", "a/b=X/Y", "a/a=/", "*", "a/X=a"]), min_size=1, unique=True).map(",".join),
     buckets=st.just(("lycee",)),
     bucket_as_folder=st.booleans(),
+)
+
+several_libraries = st.builds(
+    lambda routes: Routing(tuple(routes)),
+    st.lists(
+        st.builds(
+            Route,
+            st.just("lycee"),
+            st.sampled_from(["", "a/", "a/b/", "b/", "X/"]),
+            st.sampled_from(["", "a", "X", "compta~1:", "compta~1:/a", "compta~1:/X/Y", "b~2:", "b~2:/a"]),
+            include=st.sampled_from([(), ("**",), ("*", "**/a/**")]),
+            exclude=st.sampled_from([(), ("**/B.txt*",)]),
+        ),
+        min_size=1,
+        max_size=4,
+        unique_by=lambda route: route.prefix,
+    ),
 )
 
 
@@ -87,6 +113,43 @@ def test_a_path_leads_back_to_its_key(text: str, rest: str) -> None:
     target = target_of(routing, key)
     assume(not target.is_folder)
     assert routing.key(target.path) == ("lycee", key)
+
+
+@given(several_libraries, keys)
+def test_a_key_stays_in_the_library_of_its_route_and_is_found_there(routing: Routing, key: str) -> None:
+    target = target_of(routing, key)
+    assume(not target.is_folder)
+    route = max((each for each in routing.routes if key.startswith(each.prefix)), key=lambda each: len(each.prefix))
+    library, rest = split_library(target.path)
+    found = routing.key(target.path)
+
+    assert library == split_library(route.folder)[0]
+    assert ":" not in rest
+    assert found is not None
+    assert comparison_key(target_of(routing, found[1]).path) == comparison_key(target.path)
+
+
+@given(several_libraries, keys)
+def test_a_name_in_the_library_of_a_route_is_one_that_sharepoint_accepts(routing: Routing, key: str) -> None:
+    _, path = split_library(target_of(routing, key).path)
+    for at, name in enumerate(path.split("/")):
+        check_new_name(name, is_folder=True, at_root=at == 0)
+
+
+@given(several_libraries, keys)
+def test_the_folder_above_is_routed_and_holds_the_path(routing: Routing, key: str) -> None:
+    path = target_of(routing, key).path
+    above = routing.folder_above(path)
+    if above is not None:
+        assert target_of(routing, above[1]) == Target(path.rpartition("/")[0], is_folder=True)
+
+
+@given(several_libraries, keys)
+def test_without_a_library_no_key_of_it_is_routed_and_the_others_stay(routing: Routing, key: str) -> None:
+    library, _ = split_library(target_of(routing, key).path)
+
+    assert not routing.without([library]).is_routed("lycee", key)
+    assert routing.without(["elsewhere"]).target("lycee", key) == routing.target("lycee", key)
 
 
 @given(st.text(), st.text())

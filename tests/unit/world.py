@@ -15,7 +15,7 @@ from sharepoint_proxy.alarms import Alarms
 from sharepoint_proxy.column_memory import ColumnMemory
 from sharepoint_proxy.events import SESSION_ABOVE_BYTES, ObjectEvent
 from sharepoint_proxy.handover import Handover
-from sharepoint_proxy.mirror_parts import make_mirror
+from sharepoint_proxy.mirror_parts import Parts as MirrorParts
 from sharepoint_proxy.paths import comparison_key, parse_routing
 from sharepoint_proxy.records import Job, Outcome
 from sharepoint_proxy.replica import BelievedHandover, ReplicaMirror
@@ -41,9 +41,9 @@ class World:
         self._began = self.clock.now
         self.meanwhile: deque[Callable[[], None] | None] = deque()
         """What happens at each of the next moments at which something can happen in between."""
-        self.wire = Wire(self._happen) if beside is None else beside.wire
-        self.source = FakeSource(self._happen) if beside is None else beside.source
-        self.library = FakeLibrary(self.wire, self.clock) if beside is None else beside.library
+        self.wire: Wire = Wire(self._happen) if beside is None else beside.wire
+        self.source: FakeSource = FakeSource(self._happen) if beside is None else beside.source
+        self.library: FakeLibrary = FakeLibrary(self.wire, self.clock) if beside is None else beside.library
         self.pending: list[ObjectEvent] = []
         self.claimed: list[Job] = []
         self.outcomes: list[tuple[str, Outcome]] = []
@@ -60,20 +60,20 @@ class World:
         self.journal = open_journal(self.database, self.clock)
         self.journal.recover()
         handover = Handover(self.database)
-        mirror = make_mirror(
-            self._routing,
-            self.source,
-            self.journal,
-            BelievedHandover(handover, self.journal) if self._is_replica else handover,
-            ColumnMemory(self.database),
-            self.library,
-            Sessions(self.library, self.library, fragment_bytes=FRAGMENT_BYTES, is_stopping=lambda: False),
+        mirror = MirrorParts(
+            routing=self._routing,
+            source=self.source,
+            journal=self.journal,
+            handover=BelievedHandover(handover, self.journal) if self._is_replica else handover,
+            memory=ColumnMemory(self.database),
+            library=self.library,
+            sessions=Sessions(self.library, self.library, fragment_bytes=FRAGMENT_BYTES, is_stopping=lambda: False),
             metadata_columns=(),
             application_id=APPLICATION_ID,
             grace_seconds=GRACE_SECONDS,
             seconds=self.clock,
             clock=self._time_of_day,
-        )
+        ).mirror()
         # Never started: a test runs its jobs one by one, and inside one another.
         self._workers = Workers(
             journal=self.journal,
@@ -88,9 +88,7 @@ class World:
 
     def _as_replica(self, converge: Callable[[Job], Outcome]) -> Callable[[Job], Outcome]:
         self.journal.doubt_ledger()
-        return ReplicaMirror(
-            converge, routing=self._routing, source=self.source, journal=self.journal
-        ).converge
+        return ReplicaMirror(converge, routing=self._routing, source=self.source, journal=self.journal).converge
 
     def _time_of_day(self) -> datetime:
         return NOW + timedelta(seconds=self.clock.now - self._began)

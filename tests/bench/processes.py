@@ -1,0 +1,113 @@
+"""Processes that a benchmark starts, and what the kernel says of them: CPU time and memory."""
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from simulator.service_process import ROOT
+
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_STOP_SECONDS = 10.0
+_KEPT = ("PATH", "HOME", "LANG")
+
+
+class Helper:
+    """`python -m MODULE ARGUMENTS` beside this process; `settings` holds what it prints as shell lines up to that of LAST."""
+
+    def __init__(self, module: str, *arguments: str, last: str) -> None:
+        self._name = f"python -m {module}"
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=plain_environment({"PYTHONPATH": os.pathsep.join((str(ROOT / "sharepoint-proxy"), str(ROOT / "tests")))}),
+        )
+        self.settings: dict[str, str] = {}
+        while last not in self.settings:
+            self._read_setting()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def _read_setting(self) -> None:
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        if not line:
+            raise RuntimeError(f"{self._name} ended before it was ready.")
+        (assignment,) = shlex.split(line.removeprefix("export "))
+        name, _, value = assignment.partition("=")
+        self.settings[name] = value
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A program that ran to its end: wall and CPU time in seconds, the largest resident memory in bytes, what it printed."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+    output: str
+
+
+def plain_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """SETTINGS over what any process needs, and nothing of the caller's own configuration."""
+    return {**{name: os.environ[name] for name in _KEPT if name in os.environ}, **settings}
+
+
+def run(command: Sequence[str | Path], settings: Mapping[str, str], *, output: Path) -> Ended:
+    """Run COMMAND with SETTINGS to its end, its stdout and stderr in the file OUTPUT; RuntimeError with them if it fails."""
+    with output.open("wb") as stream:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command, env=plain_environment(settings), stdin=subprocess.DEVNULL, stdout=stream, stderr=stream
+        )
+        # The kernel's own account of this child alone.
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    said = output.read_text(encoding="utf-8", errors="replace")
+    if process.returncode != 0:
+        raise RuntimeError(f"{Path(command[0]).name} {command[1]} ended with {process.returncode}: {said[-2000:]}")
+    return Ended(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, said)
+
+
+def family(master: int) -> list[int]:
+    """The process MASTER and its children."""
+    children = Path(f"/proc/{master}/task/{master}/children").read_text(encoding="ascii")
+    return [master, *map(int, children.split())]
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """The CPU time that PIDS have used so far, in their own code and in the kernel."""
+    # After the name, which is in brackets and may hold anything, come the state and the third to the last fields.
+    stats = [Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split() for pid in pids]
+    return sum(int(fields[11]) + int(fields[12]) for fields in stats) / _TICKS_PER_SECOND
+
+
+def peak_bytes(pids: Iterable[int]) -> int:
+    """The largest resident memory so far of each of PIDS, added up; what they share is counted for each."""
+    lines = [
+        line for pid in pids for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    ]
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
