@@ -84,11 +84,12 @@ class Bucket:
 
 
 class Ground:
-    """Everything but the service, in FOLDER, with LINE as the way to Graph; a context manager."""
+    """Everything but the service, in FOLDER, with LINE as the way to Graph; SETTINGS are what a service has beside its defaults."""
 
-    def __init__(self, folder: Path, line: Line) -> None:
+    def __init__(self, folder: Path, line: Line, *, settings: Mapping[str, str] | None = None) -> None:
         self.line = line
         self._folder = folder
+        self._settings = settings or {}
         self._numbers = itertools.count(1)
         self._running = ExitStack()
 
@@ -120,6 +121,7 @@ class Ground:
             "MINIO_SECRET_KEY": SECRET_KEY,
             "ALLOWED_PREFIXES": FOLDER,
             "RECONCILE_HOURS": "0",
+            **self._settings,
         }
 
     def new_prefix(self) -> str:

@@ -183,16 +183,15 @@ def wanted(world: ReconciledWorld) -> dict[str, str]:
 
 def disagreements(world: ReconciledWorld) -> list[str]:
     """The routed objects that the library does not hold as MinIO does."""
-    library = world.library
-    return [
-        key
-        for key, where in wanted(world).items()
-        if (
-            not library.is_folder(where)
-            if key.endswith("/")
-            else where not in library.items or library.items[where].content != world.source.objects[key].content
-        )
-    ]
+    return [key for key, where in wanted(world).items() if not is_right(world, key, where)]
+
+
+def is_right(world: ReconciledWorld, key: str, where: str) -> bool:
+    """True if KEY's item is in its place; of an Office document that people edited nobody can tell."""
+    item = world.library.items.get(where)
+    if item is None or key.endswith("/"):
+        return world.library.is_folder(where) and key.endswith("/")
+    return item.content == world.source.objects[key].content or (where.endswith(".docx") and not item.by)
 
 
 def files(world: ReconciledWorld) -> dict[str, Item]:
@@ -201,9 +200,10 @@ def files(world: ReconciledWorld) -> dict[str, Item]:
 
 
 def touched(world: ReconciledWorld, before: dict[str, Item]) -> set[str]:
-    """The places of files that are not as they were BEFORE, where there was one."""
-    now = files(world)
-    return {where for where, item in before.items() if now.get(where) != item}
+    """The places of files that are not as they were BEFORE, where there was one; but for those that moved to where they belong."""
+    now, belongs = files(world), set(wanted(world).values())
+    moved = {item.id for where, item in now.items() if where in belongs}
+    return {where for where, item in before.items() if now.get(where) != item and (item.id not in moved or where in now)}
 
 
 def refused_for_now(world: ReconciledWorld) -> set[str]:
