@@ -14,6 +14,7 @@ from sharepoint_proxy import environment, library, paths, routes
 from sharepoint_proxy.bandwidth import Bandwidth, Body, Schedule
 from sharepoint_proxy.certificate import CertificateFiles, Credential
 from sharepoint_proxy.database import Database
+from sharepoint_proxy.environment import WebhookSecrets
 from sharepoint_proxy.errors import ConfigError
 from sharepoint_proxy.graph import Graph
 from sharepoint_proxy.journal import Journal
@@ -40,6 +41,7 @@ class Configuration:
     routing: Routing
     destinations: tuple[Destination, ...]
     certificate: CertificateFiles
+    webhook_secrets: Callable[[], tuple[str, ...]]
     warnings: tuple[str, ...]
 
     @property
@@ -66,6 +68,7 @@ def configure(variables: Mapping[str, str]) -> Configuration:
         routing=found.routing,
         destinations=found.destinations,
         certificate=certificate,
+        webhook_secrets=WebhookSecrets(variables),
         warnings=(*reading.warnings, *found.warnings),
     )
 

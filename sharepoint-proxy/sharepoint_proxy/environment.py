@@ -4,9 +4,11 @@ A value may stand in quotes (`docker run --env-file` leaves them in), and an emp
 A secret may come from a file instead: the variable with `_FILE` added names it.
 """
 
+import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,6 +16,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sharepoint_proxy.settings import VARIABLES, Settings, Variable
+
+_log = logging.getLogger(__name__)
 
 # The root user of the MinIO server, who stands in if the proxy has no user of its own.
 _ROOT_USER = {
@@ -30,6 +34,8 @@ _OURS = {variable.name for variable in VARIABLES.values()}
 _SECRETS = {variable.name for variable in VARIABLES.values() if variable.secret}
 _KNOWN = _OURS | {f"{name}_FILE" for name in _SECRETS} | {*_ROOT_USER.values(), "MINIO_IMAGE", "MC_IMAGE"}
 
+_WEBHOOK_FILES = ("WEBHOOK_SECRET_FILE", "WEBHOOK_SECRET_PREVIOUS_FILE")
+_LOOK_EACH_SECONDS = 1.0
 _SECRET_FILE_MAX_BYTES = 64 * 1024
 _SHORT_SECRET_CHARACTERS = 16
 _SHOWN_CHARACTERS = 120
@@ -59,6 +65,52 @@ def read(environment: Mapping[str, str]) -> Reading:
     settings = reader.with_free_worker(_with_tenant(settings))
     warnings = (*_warnings(reader.texts, settings), *misspelt)
     return Reading(settings=settings, problems=tuple(reader.problems), warnings=warnings)
+
+
+class WebhookSecrets:
+    """The secrets by which the webhook knows its senders; read anew when a file that holds one changes, so that no restart is needed.
+
+    ENVIRONMENT is that of `read`; CLOCK is monotonic, in seconds. The files are looked at once a second at most.
+    """
+
+    def __init__(self, environment: Mapping[str, str], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._environment = environment
+        self._files = [Path(_cleaned(environment[name])) for name in _WEBHOOK_FILES if environment.get(name)]
+        self._clock = clock
+        self._seen: object = None
+        self._looked_at = float("-inf")
+        self._secrets: tuple[str, ...] = ()
+
+    def __call__(self) -> tuple[str, ...]:
+        """The present secret and, while one is set, the previous one."""
+        now = self._clock()
+        if now - self._looked_at >= _LOOK_EACH_SECONDS:
+            self._looked_at = now
+            self._look()
+        return self._secrets
+
+    def _look(self) -> None:
+        seen = [_fingerprint(path) for path in self._files]
+        if seen == self._seen:
+            return
+        reading = read(self._environment)
+        names = tuple(problem for problem in reading.problems if problem.startswith("WEBHOOK_SECRET"))
+        if names and self._secrets:
+            # Half-written, perhaps: the old ones do until it can be read.
+            _log.error("configuration", extra={"reason": " ".join(names)})
+            return
+        self._seen = seen
+        settings = reading.settings
+        self._secrets = tuple(filter(None, (settings.webhook_secret, settings.webhook_secret_previous)))
+
+
+def _fingerprint(path: Path) -> object:
+    """What changes when the file is written or replaced."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,8 @@ def _compared(case: Case, target: Target, placed: PlacedItem, known: Known, *, q
     stored, item, entry = case.stored, placed.item, known.entry
     if entry.path != target.path:
         return Found(case, Verdict.CHANGED)
-    if rewriting.difference(item, path=entry.path, size=entry.size, quickxor=quickxor or entry.quickxor):
+    differs = rewriting.difference(item, path=entry.path, size=entry.size, quickxor=quickxor or entry.quickxor)
+    if differs or _is_edited_document(placed):
         return Found(case, Verdict.EDITED)
     if (entry.etag, entry.size) != (stored.etag, stored.size):
         return Found(case, Verdict.CHANGED)
@@ -116,6 +117,11 @@ def _compared(case: Case, target: Target, placed: PlacedItem, known: Known, *, q
     if rewriting.may_differ(item, path=entry.path, size=entry.size):
         return Found(case, Verdict.EDITED)
     return Found(case, Verdict.ADOPTED, _entry(stored, target, placed, quickxor or entry.quickxor))
+
+
+def _is_edited_document(placed: PlacedItem) -> bool:
+    """True if a person was the last to change an Office document, of which only that tells: SharePoint itself changes it in our name."""
+    return rewriting.is_rewritten(placed.path) and placed.item.application_id == ""
 
 
 def _is_to_be_read(found: Found, placed: PlacedItem) -> bool:

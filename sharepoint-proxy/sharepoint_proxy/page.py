@@ -53,7 +53,7 @@ class Desk:
     backlog: Backlog
     wake: Callable[[], None]
     password: str | None
-    secrets: tuple[str, ...]
+    secrets: Callable[[], tuple[str, ...]]
     places: int
 
 
@@ -94,7 +94,6 @@ class _Page:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._secrets = tuple(secret.encode() for secret in desk.secrets)
         self._door = Door(desk.password) if desk.password else None
 
     def refusal(self) -> Response | None:
@@ -105,7 +104,7 @@ class _Page:
         if given.type == "basic" and self._door is not None:
             return self._tried(self._door, given.password or "") or self._foreign(self._door)
         if given.type == "bearer" and given.token and request.endpoint == "page.status":
-            matches = [hmac.compare_digest(given.token.encode(), secret) for secret in self._secrets]
+            matches = [hmac.compare_digest(given.token.encode(), secret.encode()) for secret in self._desk.secrets()]
             return None if any(matches) else _refused(HTTPStatus.FORBIDDEN, "The bearer token is not WEBHOOK_SECRET.")
         return self._challenge()
 

@@ -55,7 +55,7 @@ class Metrics(Protocol):
 class Intake:
     """What the webhook needs: who may post, where events go, and for how many seconds an answer may wait."""
 
-    secrets: tuple[str, ...]
+    secrets: Callable[[], Sequence[str]]
     routing: Routing
     journal: Journal
     room: WaitingRoom
@@ -110,7 +110,6 @@ class Webhook:
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
-        self._secrets = tuple(secret.encode() for secret in intake.secrets)
         self._answered_at = float("-inf")
 
     def receive(self) -> Response:
@@ -140,7 +139,7 @@ class Webhook:
             refusal.headers["WWW-Authenticate"] = "Bearer"
             return refusal
         given = token.strip().encode("utf-8", "surrogateescape")
-        matches = [hmac.compare_digest(given, secret) for secret in self._secrets]
+        matches = [hmac.compare_digest(given, secret.encode()) for secret in self._intake.secrets()]
         return None if any(matches) else _problem(HTTPStatus.FORBIDDEN, "The bearer token is not WEBHOOK_SECRET.")
 
     def _record_rejections(self, parsed: Sequence[ObjectEvent | Rejection], body: bytes) -> None:

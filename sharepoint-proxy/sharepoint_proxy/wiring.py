@@ -179,10 +179,9 @@ class Service:
 
     def _make_app(self) -> WSGIApplication:
         settings = self._settings
-        secrets = tuple(secret for secret in (settings.webhook_secret, settings.webhook_secret_previous) if secret)
         return web.create_app(
             web.Intake(
-                secrets=secrets,
+                secrets=self._configuration.webhook_secrets,
                 routing=self._configuration.routing,
                 journal=self._journal,
                 room=self._room,
@@ -199,7 +198,7 @@ class Service:
                         backlog=self._backlog,
                         wake=self._workers.wake,
                         password=settings.admin_password,
-                        secrets=secrets,
+                        secrets=self._configuration.webhook_secrets,
                         places=settings.upload_workers,
                     )
                 )

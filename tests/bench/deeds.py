@@ -56,7 +56,7 @@ def mirrored(ground: Ground, service: Running, objects: Sequence[Synthetic], *, 
     post(service.port, bodies, senders=senders)
     ended = watch.wait_for_files(len(objects), timeout=_TIMEOUT_SECONDS)
     cost = Cost(seconds=ended - began, cpu_seconds=service.cpu_seconds(), peak_bytes=service.peak_bytes())
-    check(ground, _folder_of(objects), objects)
+    check(ground, folder_of(objects), objects)
     return figures(objects, cost, watch)
 
 
@@ -65,7 +65,7 @@ def copied(ground: Ground, rclone: Rclone, objects: Sequence[Synthetic], *, tran
     folder = f"rclone-{ground.new_folder().name}"
     ground.library.make_folder(folder)
     watch = Watch(ground.graph)
-    ended = rclone.copy(_folder_of(objects), folder, transfers=transfers)
+    ended = rclone.copy(folder_of(objects), folder, transfers=transfers)
     watch.look()
     check(ground, f"{folder}/", objects)
     return figures(objects, Cost.of(ended), watch)
@@ -131,7 +131,8 @@ def check(ground: Ground, folder: str, objects: Sequence[Synthetic]) -> None:
         raise RuntimeError(f"The library does not hold in {folder} what the bucket holds: {len(found)} of {len(wanted)} files.")
 
 
-def _folder_of(objects: Sequence[Synthetic]) -> str:
+def folder_of(objects: Sequence[Synthetic]) -> str:
+    """The prefix that OBJECTS have in common, which is also their folder in the library."""
     return objects[0].key.rpartition("/")[0] + "/"
 
 

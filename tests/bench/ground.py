@@ -16,10 +16,10 @@ from minio import Minio
 from bench.bucket import Batch, Synthetic
 from bench.library import PlainLibrary
 from bench.peer import Rclone
-from bench.processes import Helper, cpu_seconds, family, peak_bytes
+from bench.processes import Helper, Program, cpu_seconds, family, peak_bytes
 from bench.watch import Watch
 from simulator.remote import RemoteSimulator
-from simulator.service_process import ServiceProcess
+from simulator.service_process import ROOT, SECRET, ServiceProcess
 
 FOLDER = "bts-sio/"
 """The prefix that is mirrored; each run has a folder of its own below it."""
@@ -138,7 +138,7 @@ class Ground:
         process = ServiceProcess({**self.settings(), **(settings or {})}, data_dir=data_dir or self.new_folder())
         with process_ends(process):
             process.start()
-            yield Running(process, self.graph)
+            yield Running(process, self.graph, {**self.settings(), **(settings or {})})
 
     def rclone(self) -> Rclone:
         """rclone with a configuration of its own, signed in."""
@@ -167,9 +167,10 @@ def process_ends(process: ServiceProcess) -> Iterator[None]:
 class Running:
     """A service that is ready; CPU time is counted from here on, or from `reset`."""
 
-    def __init__(self, process: ServiceProcess, graph: RemoteSimulator) -> None:
+    def __init__(self, process: ServiceProcess, graph: RemoteSimulator, settings: Mapping[str, str]) -> None:
         self.process = process
         self.port = process.port
+        self._settings = settings
         self._pids = family(process.pid)
         self._graph = graph
         self.watch = self.reset()
@@ -179,6 +180,13 @@ class Running:
         self.watch = Watch(self._graph)
         self._cpu_seconds = cpu_seconds(self._pids)
         return self.watch
+
+    def command(self, *arguments: str) -> Program:
+        """Start a command of the console beside it, by `scripts/cli`."""
+        data_dir = self.process.data_dir
+        ours = {"WEBHOOK_SECRET": SECRET, "DATA_DIR": str(data_dir), "PORT": str(self.port), "NO_INSTALL": "1"}
+        command = (ROOT / "scripts" / "cli", *arguments)
+        return Program(command, {**self._settings, **ours}, output=data_dir / "command.txt")
 
     def cpu_seconds(self) -> float:
         """The CPU time of all its processes."""

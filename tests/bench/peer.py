@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.bucket import BUCKET
 from bench.library import CLIENT_SECRET
-from bench.processes import Ended, run
+from bench.processes import Ended, Program
 
 PROGRAM = Path(sys.executable).with_name("rclone")
 TRANSFERS = (4, 8, 16, 32)
@@ -52,7 +52,7 @@ class Rclone:
     def run(self, *arguments: str) -> Ended:
         """Run it to its end; its start-up is in the time. RuntimeError with what it printed when it fails."""
         command = [PROGRAM, *arguments, "--config", self._folder / "rclone.conf", "--ca-cert", self._ca_path]
-        return run(command, {}, output=self._folder / "output.txt")
+        return Program(command, {}, output=self._folder / "output.txt").ended()
 
     def copy(self, source: str, target: str, *, transfers: int | None = None) -> Ended:
         """Copy the objects below SOURCE to the folder TARGET, by its defaults or with so many TRANSFERS at once."""

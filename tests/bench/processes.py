@@ -75,21 +75,28 @@ def plain_environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**{name: os.environ[name] for name in _KEPT if name in os.environ}, **settings}
 
 
-def run(command: Sequence[str | Path], settings: Mapping[str, str], *, output: Path) -> Ended:
-    """Run COMMAND with SETTINGS to its end, its stdout and stderr in the file OUTPUT; RuntimeError with them if it fails."""
-    with output.open("wb") as stream:
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            command, env=plain_environment(settings), stdin=subprocess.DEVNULL, stdout=stream, stderr=stream
-        )
+class Program:
+    """COMMAND, started with SETTINGS, its stdout and stderr in the file OUTPUT."""
+
+    def __init__(self, command: Sequence[str | Path], settings: Mapping[str, str], *, output: Path) -> None:
+        self._name = f"{Path(command[0]).name} {command[1]}"
+        self._output = output
+        self._began = time.perf_counter()
+        with output.open("wb") as stream:
+            self._process = subprocess.Popen(
+                command, env=plain_environment(settings), stdin=subprocess.DEVNULL, stdout=stream, stderr=stream
+            )
+
+    def ended(self) -> Ended:
+        """Wait for its end; RuntimeError with what it printed when it failed."""
         # The kernel's own account of this child alone.
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    said = output.read_text(encoding="utf-8", errors="replace")
-    if process.returncode != 0:
-        raise RuntimeError(f"{Path(command[0]).name} {command[1]} ended with {process.returncode}: {said[-2000:]}")
-    return Ended(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, said)
+        _, status, usage = os.wait4(self._process.pid, 0)
+        seconds = time.perf_counter() - self._began
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        said = self._output.read_text(encoding="utf-8", errors="replace")
+        if self._process.returncode != 0:
+            raise RuntimeError(f"{self._name} ended with {self._process.returncode}: {said[-2000:]}")
+        return Ended(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, said)
 
 
 def family(master: int) -> list[int]:

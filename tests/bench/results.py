@@ -41,6 +41,8 @@ class Who(StrEnum):
 
     SERVICE = "service"
     SERVICE_QUEUED = "service, one event at a time"
+    RECONCILE = "service, by reconcile"
+    RECONCILE_FRESH = "service, objects put just now"
     DEFAULTS = "rclone, defaults"
     BEST = "rclone, best"
     NAIVE = "plain loop"

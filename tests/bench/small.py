@@ -3,18 +3,17 @@
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 
-from bench.bucket import BUCKET, Synthetic
-from bench.deeds import Cost, check, compete, copied, figures, fresh, looped, mirrored
+from bench.bucket import Synthetic
+from bench.deeds import Cost, check, compete, copied, figures, folder_of, fresh, looped, mirrored
 from bench.ground import Ground, Line, Running
 from bench.peer import BUCKET_REMOTE, LIBRARY_REMOTE, Rclone
 from bench.plan import MILLISECONDS_PER_SECOND, Plan, at_least, at_most
-from bench.posting import body_of, connected
-from bench.processes import run
-from bench.results import Contender, Figure, Run, Target, Who, Work
+from bench.posting import MINIO_SENDERS, body_of, connected
+from bench.results import Contender, Figure, Run, Who, Work
 from bench.watch import Watch
 from measure.senders import exchange
-from simulator.service_process import ROOT, SECRET
 
 SMALL_BYTES = 10 * 1024
 
@@ -54,21 +53,129 @@ def small_files(plan: Plan) -> list[Work]:
             },
             lambda transfers: copied(ground, rclone, objects, transfers=transfers),
         )
-    of_reconcile = {Who.RECONCILE, Who.RECONCILE_FRESH}
-    of_burst = {Who.SERVICE, Who.SERVICE_QUEUED}
+    burst = {Who.SERVICE, Who.SERVICE_QUEUED}
+    reconcile = {Who.RECONCILE: Who.SERVICE, Who.RECONCILE_FRESH: Who.RECONCILE_FRESH}
+    others = [each for each in contenders if each.who not in burst | reconcile.keys()]
     return [
         _faster(
             plan,
             "burst",
             f"{files} files of 10 KiB, from one burst of events",
-            [each for each in contenders if each.who not in of_reconcile],
+            [*(each for each in contenders if each.who in burst), *others],
             "MinIO without a queue directory posts from several senders at once, here 8; with one, one event at a time.",
         ),
         _faster(
             plan,
             "reconcile",
-            f"{files} files of 10 KiB in a bucket that was filled before, by `reconcile`",
-            [each for each in contenders if each.who not in of_burst],
+            f"{files} files of 10 KiB in a bucket that was filled the day before, by `reconcile`",
+            [*(replace(each, who=reconcile[each.who]) for each in contenders if each.who in reconcile), *others],
             "Objects older than an hour are given their date by a second call, as rclone gives it to all.",
         ),
     ]
+
+
+def one_event(plan: Plan) -> list[Work]:
+    """One event about a small file, again and again, each alone."""
+    times = plan.of(20, quick=10)
+    with plan.ground(Line(latency=_LATENCY_SECONDS)) as ground:
+        rclone = ground.rclone()
+        objects = fresh(ground, count=times, size=SMALL_BYTES)
+        with ground.service() as service:
+            ours = [_event(service, each) for each in objects]
+        check(ground, folder_of(objects), objects)
+        few = objects[: plan.of(5, quick=2)]
+        ground.library.make_folder("copied")
+        theirs = [_copyto(ground, rclone, each) for each in few]
+        naive = [looped(ground, [each]) for each in few]
+    contenders = [
+        Contender.of(Who.SERVICE, ours, note=f"{times} events"),
+        Contender.of(Who.DEFAULTS, theirs, note="copyto"),
+        Contender.of(Who.NAIVE, [{Figure.MILLISECONDS: each[Figure.SECONDS] * MILLISECONDS_PER_SECOND} for each in naive]),
+    ]
+    work = Work(
+        name="event",
+        title="One event, a file of 10 KiB: until SharePoint holds it",
+        latency=_LATENCY_SECONDS,
+        headline=Figure.MILLISECONDS,
+        runs=times,
+        contenders=contenders,
+        targets=(),
+        notes=("The service is timed until its answer to the webhook, which comes after SharePoint holds the file.",),
+    )
+    ours_ms = contenders[0].figures[Figure.MILLISECONDS].median
+    round_trips = ours_ms / (_LATENCY_SECONDS * MILLISECONDS_PER_SECOND)
+    targets = (
+        at_most(f"at most {_ROUND_TRIPS} round trips", round_trips, _ROUND_TRIPS),
+        at_least(
+            f"at least {_FASTER_THAN_COPYTO:g}x as fast as copyto", work.ratio(Who.DEFAULTS), _FASTER_THAN_COPYTO
+        ),
+    )
+    return [replace(work, targets=targets)]
+
+
+def _burst(ground: Ground, files: int, *, senders: int = MINIO_SENDERS) -> Run:
+    with ground.service() as service:
+        return mirrored(ground, service, fresh(ground, count=files, size=SMALL_BYTES), senders=senders)
+
+
+def _reconcile(ground: Ground, files: int, *, age_seconds: float = 0.0) -> Run:
+    """Run the command beside a service whose journal is empty."""
+    prefix = ground.new_prefix()
+    with ground.service(settings={"ALLOWED_PREFIXES": prefix}) as service:
+        objects = fresh(ground, count=files, size=SMALL_BYTES, prefix=prefix, age_seconds=age_seconds)
+        watch = service.reset()
+        began = time.perf_counter()
+        command = service.command("reconcile")
+        seconds = watch.wait_for_files(files, timeout=_TIMEOUT_SECONDS) - began
+        cost = Cost(
+            seconds=seconds,
+            cpu_seconds=service.cpu_seconds() + command.ended().cpu_seconds,
+            peak_bytes=service.peak_bytes(),
+        )
+    check(ground, prefix, objects)
+    return figures(objects, cost, watch)
+
+
+def _event(service: Running, each: Synthetic) -> Run:
+    time.sleep(_BETWEEN_EVENTS_SECONDS)
+    service.reset()
+    with closing(connected(service.port)) as connection:
+        answered = exchange(connection, body_of(each))
+    if answered.status != _SETTLED:
+        raise RuntimeError(f"The event was answered {answered.status} and not {_SETTLED}: it was not settled at once.")
+    return {
+        Figure.MILLISECONDS: answered.seconds * MILLISECONDS_PER_SECOND,
+        Figure.CPU_PER_FILE: service.cpu_seconds() * MILLISECONDS_PER_SECOND,
+        Figure.CALLS_PER_FILE: len(service.watch.look()),
+    }
+
+
+def _copyto(ground: Ground, rclone: Rclone, each: Synthetic) -> Run:
+    name = each.key.rpartition("/")[2]
+    watch = Watch(ground.graph)
+    ended = rclone.run("copyto", f"{BUCKET_REMOTE}/{each.key}", f"{LIBRARY_REMOTE}copied/{name}")
+    watch.look()
+    return {
+        Figure.MILLISECONDS: ended.seconds * MILLISECONDS_PER_SECOND,
+        Figure.CPU_PER_FILE: ended.cpu_seconds * MILLISECONDS_PER_SECOND,
+        Figure.CALLS_PER_FILE: len(watch.calls),
+    }
+
+
+def _faster(plan: Plan, name: str, title: str, contenders: Sequence[Contender], note: str) -> Work:
+    """A work of many files, whose files/s are compared with rclone's."""
+    work = Work(
+        name=name,
+        title=title,
+        latency=_LATENCY_SECONDS,
+        headline=Figure.FILES_PER_SECOND,
+        runs=plan.runs,
+        contenders=contenders,
+        targets=(),
+        notes=(_HOW_TIMED, note),
+    )
+    targets = (
+        at_least(f"at least {_FASTER_THAN_DEFAULTS:g}x rclone's defaults", work.ratio(Who.DEFAULTS), _FASTER_THAN_DEFAULTS),
+        at_least(f"at least {_FASTER_THAN_BEST:g}x rclone's best", work.ratio(Who.BEST), _FASTER_THAN_BEST),
+    )
+    return replace(work, targets=targets)

@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from sharepoint_proxy.routes import parse
+from sharepoint_proxy.settings import SitePath
+
 SCRIPT = Path(__file__).parents[2] / "scripts" / "configure-minio"
 FAKE_MC = Path(__file__).with_name("fake_mc.py")
 ARN = "arn:minio:sqs::SHAREPOINT:webhook"
@@ -124,11 +127,107 @@ def test_it_prepares_every_bucket(site: Site) -> None:
     assert statement["Resource"] == ["arn:aws:s3:::lycee/*", "arn:aws:s3:::college/*"]
 
 
-def test_it_asks_for_every_event_where_a_file_holds_the_routes(site: Site) -> None:
-    done = site.run({**SETTINGS, "ALLOWED_PREFIXES": "", "ROUTES_FILE": "/certs/routes.toml"})
+ROUTES = """
+# Where the files of the school go.
+[[route]]
+bucket = "lycee"          # the students'
+prefix = "administration/"
+\texclude = ["**/*.tmp", "bucket = 'x'"]
+
+[[route]] # the old ones
+delete = false
+prefix='archives/2024'
+bucket='lycee'
+[[route]]
+bucket = "compta"
+prefix = "Salle des profs/$HOME `x`"
+site = "contoso.sharepoint.com:/sites/compta"
+[[route]]
+bucket = "photos"\r
+"""
+
+
+def with_routes(site: Site, text: str, *, name: str = "routes.toml") -> dict[str, str]:
+    """Settings whose file of routes holds TEXT; it lies beside .env, and has another path in a container."""
+    (site.root / name).write_text(text, encoding="utf-8", newline="")
+    return {**SETTINGS, "ROUTES_FILE": f"/{name}"}
+
+
+@pytest.mark.parametrize("interpreter", ["sh", "bash"])
+def test_it_makes_the_buckets_and_rules_of_all_routes(site: Site, interpreter: str) -> None:
+    if shutil.which(interpreter) is None:
+        pytest.skip(f"this machine has no {interpreter}")
+    done = site.run(with_routes(site, ROUTES), interpreter=interpreter)
 
     assert done.returncode == 0, done.stderr
-    assert site.prefixes() == [""]
+    assert {bucket: site.prefixes(bucket) for bucket in ("lycee", "compta", "photos")} == {
+        "lycee": ["administration/", "archives/2024/"],
+        "compta": ["Salle des profs/$HOME `x`/"],
+        "photos": [""],
+    }
+    assert len(site.server["buckets"]) == 3
+    (statement,) = [
+        part for part in site.server["policies"]["sharepoint-proxy"]["Statement"] if "s3:GetObject" in part["Action"]
+    ]
+    assert statement["Resource"] == [f"arn:aws:s3:::{bucket}/*" for bucket in ("lycee", "compta", "photos")]
+
+
+def test_it_reads_routes_as_the_proxy_does(site: Site) -> None:
+    site.run(with_routes(site, ROUTES))
+    host = SitePath(host="contoso.sharepoint.com", relative_path="/sites/team")
+    routes = parse(ROUTES, name="routes.toml", site=host, library=None).routing.routes
+
+    assert [(route.bucket, route.prefix) for route in routes] == [
+        (bucket, prefix) for bucket in ("lycee", "compta", "photos") for prefix in site.prefixes(bucket)
+    ]
+
+
+def test_the_file_of_routes_may_be_named_by_its_path(site: Site) -> None:
+    settings = with_routes(site, ROUTES, name="elsewhere.toml") | {"ROUTES_FILE": str(site.root / "elsewhere.toml")}
+    assert site.run(settings).returncode == 0
+    assert "site/photos" in site.server["buckets"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "nothing is to be mirrored"),
+        ('bucket = "lycee"', "line 1: here [[route]] is expected"),
+        ('[route]\nbucket = "lycee"', "line 1: here [[route]] is expected"),
+        ('[[route]]\nprefix = "a"\n', "line 1: the route names no bucket"),
+        ("[[route]]\nbucket = lycee", "line 2: write bucket in quotes"),
+        ('[[route]]\nbucket = "lycee', "line 2: write bucket in quotes"),
+        ('[[route]]\nbucket = "Lycee"', "line 2: Lycee is no bucket's name"),
+        ('[[route]]\nbucket = "lycee" "x"', "line 2: something follows the quotes of bucket"),
+        ('[[route]]\nbucket = """lycee"""', "line 2: a text in three quotes is not understood here"),
+        (
+            '[[route]]\nprefix = "\\u00e9t\\u00e9"',
+            "line 2: a backslash is not understood here; write prefix in single quotes",
+        ),
+        (
+            '[[route]]\nbucket = "lycee"\nexclude = [\n"*.tmp",\n]',
+            "line 4: here [[route]] is expected, or after it a key",
+        ),
+        ('[[route]]\n"bucket" = "lycee"', "line 2: here [[route]] is expected, or after it a key"),
+        ('[[route]]\nbukcet = "lycee"', "line 2: here [[route]] is expected, or after it a key"),
+        ('[[route]]\nbucket = "lycee"\n[other]', "line 3: here [[route]] is expected"),
+    ],
+)
+def test_routes_that_it_does_not_understand_are_refused_before_anything_is_changed(
+    site: Site, text: str, said: str
+) -> None:
+    done = site.run(with_routes(site, text))
+
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert site.server["calls"] == []
+
+
+def test_a_file_of_routes_that_is_not_there_is_told(site: Site) -> None:
+    done = site.run({**SETTINGS, "ROUTES_FILE": "/config/routes.toml"})
+
+    assert done.returncode == 2
+    assert "ROUTES_FILE /config/routes.toml is no file here, and neither is routes.toml beside .env." in done.stderr
 
 
 def test_a_second_run_changes_nothing(site: Site) -> None:

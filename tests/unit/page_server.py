@@ -70,7 +70,7 @@ class PageServer(WebServer):
             backlog=self.backlog,
             wake=self._wake,
             password=password,
-            secrets=(SECRET, PREVIOUS_SECRET),
+            secrets=lambda: (SECRET, PREVIOUS_SECRET),
             places=16,
         )
         super().__init__(pages=[blueprint(desk)])

@@ -110,7 +110,7 @@ class WebServer:
         self.not_ready: list[str] = []
         app = create_app(
             Intake(
-                secrets=(SECRET, PREVIOUS_SECRET),
+                secrets=lambda: (SECRET, PREVIOUS_SECRET),
                 routing=FakeRouting(),
                 journal=self.journal,
                 room=self.room,

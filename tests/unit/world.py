@@ -35,15 +35,22 @@ class World:
     BESIDE another one it has a journal of its own, and shares everything else: both are replicas then, if IS_REPLICA.
     """
 
-    def __init__(self, *, prefixes: str = "*", beside: "World | None" = None, is_replica: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        prefixes: str = "*",
+        library: type[FakeLibrary] = FakeLibrary,
+        beside: "World | None" = None,
+        is_replica: bool = False,
+    ) -> None:
         self._is_replica = is_replica
-        self.clock = Clock() if beside is None else beside.clock
+        self.clock: Clock = Clock() if beside is None else beside.clock
         self._began = self.clock.now
         self.meanwhile: deque[Callable[[], None] | None] = deque()
         """What happens at each of the next moments at which something can happen in between."""
         self.wire: Wire = Wire(self._happen) if beside is None else beside.wire
         self.source: FakeSource = FakeSource(self._happen) if beside is None else beside.source
-        self.library: FakeLibrary = FakeLibrary(self.wire, self.clock) if beside is None else beside.library
+        self.library: FakeLibrary = library(self.wire, self.clock) if beside is None else beside.library
         self.pending: list[ObjectEvent] = []
         self.claimed: list[Job] = []
         self.outcomes: list[tuple[str, Outcome]] = []
