@@ -114,6 +114,11 @@ class Inventory:
         """True if the library has the item, wherever that is."""
         return bool(self._database.read("SELECT 1 FROM items WHERE id = ?", (item_id,)))
 
+    def may_be_removed(self, folder_id: str) -> bool:
+        """True if the folder is empty, and no object was found whose place it is."""
+        question = "SELECT 1 FROM items WHERE id = ? AND NOT seen AND NOT EXISTS (SELECT 1 FROM items WHERE parent = ?)"
+        return bool(self._database.read(question, (folder_id, folder_id)))
+
     def note_objects(self, found: Sequence[StoredObject]) -> None:
         """These objects are in MinIO."""
         values = [(each.bucket, each.key, each.size, each.etag, each.modified.timestamp()) for each in found]

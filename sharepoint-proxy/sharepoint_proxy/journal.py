@@ -217,6 +217,15 @@ class Journal:
 
         self._database.write(operation)
 
+    def forget(self, job: Job) -> None:
+        """Remove JOB's key from the ledger: nothing of it is in the library any more."""
+
+        def operation(cursor: Any) -> None:
+            cursor.execute("DELETE FROM ledger WHERE bucket = ? AND key = ?", (job.bucket, job.key))
+            self._free_blocked(cursor, job.name)
+
+        self._database.write(operation)
+
     def entry(self, bucket: str, key: str) -> LedgerEntry | None:
         """What the ledger holds of a key, as far as it is believed."""
         statement = "SELECT * FROM ledger WHERE bucket = ? AND key = ? AND mirrored_at > ?"

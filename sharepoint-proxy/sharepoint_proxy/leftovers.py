@@ -33,6 +33,7 @@ class Ledger(Protocol):
     def standing(self, bucket: str, keys: Sequence[str]) -> dict[str, Standing]: ...
     def entries(self, bucket: str, prefix: str) -> Iterator[list[Known]]: ...
     def items_at(self, paths: Sequence[str]) -> set[str]: ...
+    def doubt(self, known: Sequence[Known]) -> None: ...
     def adopt(self, entries: Sequence[LedgerEntry], known: Sequence[Known | None]) -> list[LedgerEntry]: ...
 
 
@@ -46,6 +47,7 @@ class Inventory(Protocol):
     """What was found in the library and in MinIO."""
 
     def holds(self, item_id: str) -> bool: ...
+    def may_be_removed(self, folder_id: str) -> bool: ...
     def absent(self, bucket: str, keys: Sequence[str]) -> list[str]: ...
     def unseen_files(self) -> Iterator[list[PlacedItem]]: ...
 
@@ -60,11 +62,11 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Leftover:
-    """An entry for what has no object any more; IS_KNOWN says that the ledger holds it."""
+    """An entry for what has no object any more; KNOWN is what the ledger holds."""
 
     verdict: Verdict
     entry: LedgerEntry
-    is_known: bool
+    known: Known | None
 
 
 class Leftovers:
@@ -105,22 +107,26 @@ class Leftovers:
     def _all(self, scopes: Scopes, since: float) -> Iterator[_Leftover]:
         for bucket, prefix in scopes:
             for known in self._ledger.entries(bucket, prefix):
-                yield from self._in_ledger(bucket, [each.entry for each in known if each.at <= since])
+                yield from self._in_ledger(bucket, [each for each in known if each.at <= since])
         for batch in self._inventory.unseen_files():
             yield from self._in_library(batch, scopes)
 
-    def _in_ledger(self, bucket: str, entries: Sequence[LedgerEntry]) -> Iterator[_Leftover]:
-        keys = [entry.key for entry in entries if self._routing.may_remove(bucket, entry.key)]
+    def _in_ledger(self, bucket: str, known: Sequence[Known]) -> Iterator[_Leftover]:
+        keys = [each.entry.key for each in known if self._routing.may_remove(bucket, each.entry.key)]
         without_object = self._without_object(bucket, keys)
-        for entry in entries:
-            if entry.key in without_object:
-                yield _Leftover(self._verdict(entry), entry, is_known=True)
+        for each in known:
+            entry = each.entry
+            if entry.key in without_object and (verdict := self._verdict(entry)) is not None:
+                yield _Leftover(verdict, entry, each)
 
-    def _verdict(self, entry: LedgerEntry) -> Verdict:
+    def _verdict(self, entry: LedgerEntry) -> Verdict | None:
         if not self._inventory.holds(entry.item_id):
             return Verdict.GONE
+        if entry.is_folder:
+            # One that is not empty stays, and so does one that is another marker's too.
+            return Verdict.STALE if self._inventory.may_be_removed(entry.item_id) else None
         # An earlier run was to delete it, and nothing came of that: it may be anybody's.
-        return Verdict.STALE if entry.etag or entry.is_folder else Verdict.FOREIGN
+        return Verdict.STALE if entry.etag else Verdict.FOREIGN
 
     def _in_library(self, files: Sequence[PlacedItem], scopes: Scopes) -> Iterator[_Leftover]:
         named = [(placed, name) for placed in files if (name := self._routing.key(placed.path)) is not None]
@@ -130,7 +136,7 @@ class Leftovers:
             without_object = self._without_object(bucket, [name[1] for _, name in names if name[0] == bucket])
             for placed, name in names:
                 if name[0] == bucket and name[1] in without_object and placed.item.id not in known:
-                    yield _Leftover(self._author(placed), _entry(bucket, name[1], placed), is_known=False)
+                    yield _Leftover(self._author(placed), _entry(bucket, name[1], placed), None)
 
     def _author(self, placed: PlacedItem) -> Verdict:
         return Verdict.STALE if placed.item.application_id == self._application_id else Verdict.FOREIGN
@@ -148,9 +154,11 @@ class Leftovers:
         doomed = islice((each for each in self._all(scopes, since) if each.verdict in verdicts), at_most)
         marked = 0
         while batch := list(islice(doomed, _BATCH)):
-            # The workers remove what the ledger knows, by the id of the item.
-            unknown = [each.entry for each in batch if not each.is_known]
+            # The workers remove what the ledger knows, by the id of the item; of a folder that is nowhere they find no word.
+            unknown = [each.entry for each in batch if each.known is None]
             self._ledger.adopt(unknown, [None] * len(unknown))
+            gone = [each for each in batch if each.verdict is Verdict.GONE and each.entry.is_folder]
+            self._ledger.doubt([each.known for each in gone if each.known is not None])
             self._journal.mark([_event(each.entry) for each in batch])
             marked += len(batch)
         return marked

@@ -68,6 +68,7 @@ class Parts:
             sessions=self.sessions,
             moves=self._moves(),
             folder_above=self.routing.folder_above,
+            key_of=self.routing.key,
             application_id=self.application_id,
             clock=self.clock,
         )

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from sharepoint_proxy import rewriting
 from sharepoint_proxy.content import ObjectReader
-from sharepoint_proxy.errors import PermanentError, RenameUnderWayError
+from sharepoint_proxy.errors import OutageError, PermanentError, RenameUnderWayError
 from sharepoint_proxy.records import DriveItem, Job, LedgerEntry, StoredObject, Upload
 
 _COPIES = ("Copy", "CompleteMultipartUpload", "reconcile")
@@ -93,7 +93,7 @@ class Moves:
                 continue
             if entry.etag != upload.etag and (reader is None or reader.quickxor() != entry.quickxor):
                 continue
-            if self._is_there(entry):
+            if self._is_there(entry, asked_for=job):
                 if is_copy and left > 0:
                     raise RenameUnderWayError(
                         "It may be the renaming of an object that is still there.", retry_after=left
@@ -103,9 +103,17 @@ class Moves:
         return None
 
     def moved(
-        self, job: Job, upload: Upload, entry: LedgerEntry, modified: datetime, reader: ObjectReader | None
+        self,
+        job: Job,
+        upload: Upload,
+        entry: LedgerEntry,
+        modified: datetime,
+        reader: ObjectReader | None,
     ) -> Moved | None:
-        """The item of ENTRY at the path of UPLOAD, if it was elsewhere and held these bytes; None when it must be uploaded."""
+        """The item of ENTRY at the path of UPLOAD, if it was elsewhere and held these bytes; None when it must be uploaded.
+
+        OccupiedError when another key holds that path.
+        """
         has_session = job.upload is not None and job.upload.session_url is not None
         if entry.path == upload.path or has_session or not _is_same_content(entry, upload, reader):
             return None
@@ -121,11 +129,16 @@ class Moves:
         differs = rewriting.difference(item, path=upload.path, size=upload.size, quickxor=entry.quickxor)
         return Moved(item, is_right=not (is_edited or differs))
 
-    def _is_there(self, entry: LedgerEntry) -> bool:
+    def _is_there(self, entry: LedgerEntry, *, asked_for: Job) -> bool:
         try:
             return self._source.stat(entry.bucket, entry.key) is not None
         except PermanentError:
             # What must not be read may well be there.
+            return True
+        except OutageError:
+            if entry.bucket == asked_for.bucket:
+                raise
+            # So may what is in another bucket, which may be gone by itself: that is not this key's trouble.
             return True
 
 

@@ -162,7 +162,6 @@ class Toolbox:
             return buckets[0], name
         raise ConfigError([f"{name} begins with none of the buckets {', '.join(buckets)}: write bucket/key."])
 
-
     def scope(self, name: str) -> tuple[str, str]:
         """The same for the beginning of keys: NAME may be a bucket alone, which means all of it."""
         bucket, _, prefix = name.partition("/")

@@ -259,12 +259,13 @@ class Service:
 
     def _watch_certificate(self) -> None:
         """Warn each day, from a month before its end on."""
+        certificate = self._configuration.certificate
         while True:
-            left = self._configuration.certificate.renewed().not_after - datetime.now(UTC)
+            left = certificate.renewed().not_after - datetime.now(UTC)
             if left < _CERTIFICATE_ENDS_SOON:
                 advice = "Make a new one, add it to the app registration in Entra ID, and replace the files."
-                reason = f"The certificate {self._settings.cert_path} ends in {max(0, left.days)} days. {advice}"
-                _log.warning("certificate", extra={"reason": reason})
+                soon = f"The certificate {self._settings.cert_path} ends in {left.days} days. {advice}"
+                _log.warning("certificate", extra={"reason": " ".join(certificate.problems()) or soon})
             if self._stopping.wait(_DAY_SECONDS):
                 return
 

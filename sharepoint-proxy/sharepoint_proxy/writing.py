@@ -46,6 +46,7 @@ class Journal(Protocol):
     def begin(self, job: Job, upload: Upload) -> None: ...
     def note_session(self, job: Job, session_url: str | None) -> None: ...
     def withdraw(self, job: Job) -> None: ...
+    def forget(self, job: Job) -> None: ...
 
 
 class Library(Protocol):
@@ -87,15 +88,20 @@ class Moves(Protocol):
 
     def inherited(self, job: Job, upload: Upload, reader: ObjectReader | None) -> LedgerEntry | None: ...
     def moved(
-        self, job: Job, upload: Upload, entry: LedgerEntry, modified: datetime, reader: ObjectReader | None
+        self,
+        job: Job,
+        upload: Upload,
+        entry: LedgerEntry,
+        modified: datetime,
+        reader: ObjectReader | None,
     ) -> Moved | None: ...
 
 
 class Writer:
     """Writes files.
 
-    FOLDER_ABOVE gives the folder (bucket, key) above a path, if that may be removed once it is empty. APPLICATION_ID is the one that
-    Graph knows us by; CLOCK gives the time of day.
+    FOLDER_ABOVE gives the folder (bucket, key) above a path, if that may be removed once it is empty; KEY_OF the bucket and key whose
+    place a path is. APPLICATION_ID is the one that Graph knows us by; CLOCK gives the time of day.
     """
 
     def __init__(
@@ -107,6 +113,7 @@ class Writer:
         sessions: Sessions,
         moves: Moves,
         folder_above: Callable[[str], tuple[str, str] | None],
+        key_of: Callable[[str], tuple[str, str] | None],
         application_id: str,
         clock: Callable[[], datetime],
     ) -> None:
@@ -116,6 +123,7 @@ class Writer:
         self._sessions = sessions
         self._moves = moves
         self._folder_above = folder_above
+        self._key_of = key_of
         self._application_id = application_id
         self._clock = clock
         self._full_until: dict[str, datetime] = {}
@@ -128,18 +136,47 @@ class Writer:
         self._library.refuse_if_too_long(path)
         has_place = job.large or stored.size <= SESSION_ABOVE_BYTES
         with ObjectReader(partial(self._open, stored), stored.size) as reader:
-            may_read = reader if has_place else None
-            if entry is None and job.upload is None:
-                entry = self._moves.inherited(job, upload, may_read)
-            moved = None if entry is None else self._moves.moved(job, upload, entry, stored.modified, may_read)
-            if entry is not None and moved is not None and moved.is_right:
-                placed = _entry(job, upload, moved.item.id, entry.quickxor)
-                emptied = self._folder_above(entry.path)
-                return Outcome(state=State.SETTLED, action=Action.MOVED, entry=placed, emptied=emptied)
+            moved, entry = self._moved(job, upload, stored, entry, reader if has_place else None)
+            if moved is not None:
+                return moved
             if not has_place:
                 # The event's size misled: wait for one of the places that are kept for upload sessions.
                 return Outcome(state=State.WAITING, large=True, counts_as_attempt=False)
-            return self._write_from(reader, job, upload, stored, entry)
+            try:
+                return self._write_from(reader, job, upload, stored, entry)
+            except PermanentError:
+                self._drop_what_was_inherited(job, entry)
+                raise
+
+    def _moved(
+        self,
+        job: Job,
+        upload: Upload,
+        stored: StoredObject,
+        entry: LedgerEntry | None,
+        reader: ObjectReader | None,
+    ) -> tuple[Outcome | None, LedgerEntry | None]:
+        """What a move came to, or None if the object must be sent; and the entry of the key from here on."""
+        if entry is None and job.upload is None:
+            entry = self._moves.inherited(job, upload, reader)
+        if entry is None:
+            return None, None
+        try:
+            moved = self._moves.moved(job, upload, entry, stored.modified, reader)
+        except PermanentError:
+            self._drop_what_was_inherited(job, entry)
+            raise
+        if moved is None or not moved.is_right:
+            return None, entry
+        placed = _entry(job, upload, moved.item.id, entry.quickxor)
+        emptied = self._folder_above(entry.path)
+        return Outcome(state=State.SETTLED, action=Action.MOVED, entry=placed, emptied=emptied), entry
+
+    def _drop_what_was_inherited(self, job: Job, entry: LedgerEntry | None) -> None:
+        """Remove the item of an object that was renamed to what cannot be written: its old key is gone, and so must it be."""
+        if entry is not None and self._key_of(entry.path) not in {None, (job.bucket, job.key)}:
+            self._library.delete(entry.item_id)
+            self._journal.forget(job)
 
     def _write_from(
         self, reader: ObjectReader, job: Job, upload: Upload, stored: StoredObject, entry: LedgerEntry | None

@@ -39,7 +39,9 @@ class Cost:
         return cls(seconds=ended.seconds, cpu_seconds=ended.cpu_seconds, peak_bytes=ended.peak_bytes)
 
 
-def fresh(ground: Ground, *, count: int, size: int, prefix: str | None = None, age_seconds: float = 0.0) -> list[Synthetic]:
+def fresh(
+    ground: Ground, *, count: int, size: int, prefix: str | None = None, age_seconds: float = 0.0
+) -> list[Synthetic]:
     """COUNT new objects of SIZE bytes in the bucket, below a PREFIX of their own unless one is given, put AGE_SECONDS ago."""
     seed = time.time_ns() // 1000 % 1_000_000_000
     modified = int(time.time() - age_seconds)
@@ -54,7 +56,7 @@ def mirrored(ground: Ground, service: Running, objects: Sequence[Synthetic], *, 
     watch = service.reset()
     began = time.perf_counter()
     post(service.port, bodies, senders=senders)
-    ended = watch.wait_for_files(len(objects), timeout=_TIMEOUT_SECONDS)
+    ended = watch.wait_for_files(len(objects), below=folder_of(objects), timeout=_TIMEOUT_SECONDS)
     cost = Cost(seconds=ended - began, cpu_seconds=service.cpu_seconds(), peak_bytes=service.peak_bytes())
     check(ground, folder_of(objects), objects)
     return figures(objects, cost, watch)
@@ -93,15 +95,17 @@ def looped(ground: Ground, objects: Sequence[Synthetic]) -> Run:
 
 
 def compete(
-    plan: Plan, headline: Figure, ours: Mapping[Who, Callable[[], Run]], rclone: Callable[[int | None], Run]
+    plan: Plan,
+    headline: Figure,
+    ours: Mapping[str, Callable[[], Run]],
+    rclone: Callable[[int | None], Run],
+    *,
+    transfers: Sequence[int] = TRANSFERS[1:],
 ) -> list[Contender]:
-    """OURS and rclone, all by turns: it by its defaults, and by the best of all numbers of transfers that are tried."""
-    settings = (None, *TRANSFERS[1:])
-    runs = plan.by_turns({**ours, **{transfers: partial(rclone, transfers) for transfers in settings}})
-    tried = [
-        Contender.of(Who.BEST, runs[transfers], note=f"--transfers {transfers or TRANSFERS[0]}")
-        for transfers in settings
-    ]
+    """OURS and rclone, all by turns: it by its defaults, and by the best of them and all the TRANSFERS that are tried."""
+    settings = (None, *transfers)
+    runs = plan.by_turns({**ours, **{number: partial(rclone, number) for number in settings}})
+    tried = [Contender.of(Who.BEST, runs[number], note=f"--transfers {number or TRANSFERS[0]}") for number in settings]
     return [
         *(Contender.of(who, runs[who]) for who in ours),
         Contender.of(Who.DEFAULTS, runs[None], note=f"--transfers {TRANSFERS[0]}"),
@@ -128,7 +132,9 @@ def check(ground: Ground, folder: str, objects: Sequence[Synthetic]) -> None:
     wanted = {each.key.rpartition("/")[2]: each.size for each in objects}
     found = {path[len(folder) :]: size for path, size in ground.graph.tree().items() if path.startswith(folder)}
     if found != wanted:
-        raise RuntimeError(f"The library does not hold in {folder} what the bucket holds: {len(found)} of {len(wanted)} files.")
+        raise RuntimeError(
+            f"The library does not hold in {folder} what the bucket holds: {len(found)} of {len(wanted)} files."
+        )
 
 
 def folder_of(objects: Sequence[Synthetic]) -> str:

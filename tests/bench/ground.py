@@ -133,7 +133,9 @@ class Ground:
         return self._folder / f"{next(self._numbers)}"
 
     @contextmanager
-    def service(self, *, settings: Mapping[str, str] | None = None, data_dir: Path | None = None) -> Iterator["Running"]:
+    def service(
+        self, *, settings: Mapping[str, str] | None = None, data_dir: Path | None = None
+    ) -> Iterator["Running"]:
         """A new service with an empty journal, or that in DATA_DIR, ready; it is killed where it does not stop soon."""
         process = ServiceProcess({**self.settings(), **(settings or {})}, data_dir=data_dir or self.new_folder())
         with process_ends(process):

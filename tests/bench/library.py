@@ -39,11 +39,15 @@ class PlainLibrary:
             position = end
 
     def make_folder(self, path: str) -> None:
-        """Make one folder below an existing one, if it is not there."""
+        """Make the folder PATH, and those above it, where they are missing."""
         parent, _, name = path.rpartition("/")
+        if parent:
+            self.make_folder(parent)
         address = f"/drives/{self.drive_id}/root" + (f":/{quote(parent)}:" if parent else "")
-        wanted = {"name": name, "folder": {}, "@microsoft.graph.conflictBehavior": "replace"}
-        self._json("POST", f"{address}/children", json=wanted)
+        wanted = {"name": name, "folder": {}, "@microsoft.graph.conflictBehavior": "fail"}
+        answer = self._request("POST", f"{address}/children", json=wanted)
+        if answer.status_code != requests.codes.conflict:
+            answer.raise_for_status()
 
     def close(self) -> None:
         """Close the connection."""
@@ -65,9 +69,14 @@ class PlainLibrary:
         return str(answer.json()["access_token"])
 
     def _json(self, method: str, path: str, *, data: bytes | None = None, json: object = None) -> dict[str, Any]:
-        answer = self._session.request(
-            method, self._base_url + path, data=data, json=json, timeout=_TIMEOUT_SECONDS
-        )
+        answer = self._request(method, path, data=data, json=json)
         answer.raise_for_status()
         document: dict[str, Any] = answer.json()
         return document
+
+    def _request(
+        self, method: str, path: str, *, data: bytes | None = None, json: object = None
+    ) -> requests.Response:
+        return self._session.request(
+            method, self._base_url + path, data=data, json=json, timeout=_TIMEOUT_SECONDS
+        )

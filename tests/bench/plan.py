@@ -34,10 +34,10 @@ class Plan:
         """A ground of its own for a work."""
         return Ground(self.folder / f"ground-{next(self._numbers)}", line, settings=self.settings)
 
-    def by_turns(self, deeds: Mapping[K, Callable[[], Run]], *, runs: int | None = None) -> dict[K, list[Run]]:
+    def by_turns(self, deeds: Mapping[K, Callable[[], Run]]) -> dict[K, list[Run]]:
         """Do each of DEEDS as often as there are runs, by turns, so that a busy moment of the machine falls on all alike."""
         found: dict[K, list[Run]] = {name: [] for name in deeds}
-        for _ in range(runs or self.runs):
+        for _ in range(self.runs):
             for name, deed in deeds.items():
                 found[name].append(deed())
         return found

@@ -18,11 +18,13 @@ Act = Callable[[], bytes]
 """Does something to the bucket, if anything, and gives the body of the event that it raises."""
 
 _TIMEOUT_SECONDS = 120.0
+_NS_PER_SECOND = 1_000_000_000
 
 
-def body_of(each: Synthetic, name: EventName = EventName.PUT) -> bytes:
-    """The body that MinIO posts about EACH just now."""
-    return build_event(name=name, bucket=BUCKET, state=each.state(), origin=ORIGIN, now_ns=time.time_ns()).body
+def body_of(each: Synthetic, name: EventName = EventName.PUT, *, age_seconds: float = 0.0) -> bytes:
+    """The body that MinIO posts about EACH, for an event that was raised so long ago."""
+    now_ns = time.time_ns() - int(age_seconds * _NS_PER_SECOND)
+    return build_event(name=name, bucket=BUCKET, state=each.state(), origin=ORIGIN, now_ns=now_ns).body
 
 
 def connected(port: int) -> http.client.HTTPConnection:

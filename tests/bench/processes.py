@@ -27,7 +27,9 @@ class Helper:
             [sys.executable, "-m", module, *arguments],
             stdout=subprocess.PIPE,
             text=True,
-            env=plain_environment({"PYTHONPATH": os.pathsep.join((str(ROOT / "sharepoint-proxy"), str(ROOT / "tests")))}),
+            env=plain_environment(
+                {"PYTHONPATH": os.pathsep.join((str(ROOT / "sharepoint-proxy"), str(ROOT / "tests")))}
+            ),
         )
         self.settings: dict[str, str] = {}
         while last not in self.settings:
@@ -114,7 +116,5 @@ def cpu_seconds(pids: Iterable[int]) -> float:
 
 def peak_bytes(pids: Iterable[int]) -> int:
     """The largest resident memory so far of each of PIDS, added up; what they share is counted for each."""
-    lines = [
-        line for pid in pids for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
-    ]
+    lines = [line for pid in pids for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()]
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))

@@ -37,16 +37,12 @@ class Figure(StrEnum):
 
 
 class Who(StrEnum):
-    """Who did a work."""
+    """Who does most works; at some the service is measured in other ways too, under names of their own."""
 
     SERVICE = "service"
-    SERVICE_QUEUED = "service, one event at a time"
-    RECONCILE = "service, by reconcile"
-    RECONCILE_FRESH = "service, objects put just now"
     DEFAULTS = "rclone, defaults"
     BEST = "rclone, best"
     NAIVE = "plain loop"
-    SIMULATOR = "simulator alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +67,12 @@ Run = Mapping[Figure, float]
 class Contender:
     """What WHO reached at a work; NOTE says how, where that was a choice."""
 
-    who: Who
+    who: str
     figures: Mapping[Figure, Spread]
     note: str = ""
 
     @classmethod
-    def of(cls, who: Who, runs: Sequence[Run], note: str = "") -> Self:
+    def of(cls, who: str, runs: Sequence[Run], note: str = "") -> Self:
         """The medians of RUNS, which hold the same figures."""
         figures = {figure: Spread.of([run[figure] for run in runs]) for figure in runs[0]}
         return cls(who=who, figures=figures, note=note)
@@ -104,19 +100,17 @@ class Work:
     targets: Sequence[Target]
     notes: Sequence[str] = ()
 
-    def spread(self, who: Who) -> Spread | None:
+    def spread(self, who: str) -> Spread | None:
         """What WHO reached of the headline, or None."""
-        found = (each.figures.get(self.headline) for each in self.contenders if each.who is who)
+        found = (each.figures.get(self.headline) for each in self.contenders if each.who == who)
         return next(found, None)
 
-    def ratio(self, than: Who, who: Who = Who.SERVICE) -> float | None:
+    def ratio(self, than: str, who: str = Who.SERVICE) -> float | None:
         """How many times as fast as THAN another one WHO is, or with how many times less; None where one of them is missing."""
         ours, theirs = self.spread(who), self.spread(than)
         if ours is None or theirs is None or not min(ours.median, theirs.median):
             return None
-        return (
-            ours.median / theirs.median if self.headline.more_is_better else theirs.median / ours.median
-        )
+        return ours.median / theirs.median if self.headline.more_is_better else theirs.median / ours.median
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,4 +158,4 @@ def _work(document: dict[str, Any]) -> Work:
 
 def _contender(document: dict[str, Any]) -> Contender:
     figures = {Figure(name): Spread(**spread) for name, spread in document["figures"].items()}
-    return Contender(who=Who(document["who"]), figures=figures, note=document["note"])
+    return Contender(who=document["who"], figures=figures, note=document["note"])

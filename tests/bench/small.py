@@ -27,6 +27,9 @@ _TIMEOUT_SECONDS = 300.0
 _BETWEEN_EVENTS_SECONDS = 0.3
 """Longer than what the service takes for a sign of a backlog."""
 
+_QUEUED = "service, one event at a time"
+_RECONCILE = "service, by reconcile"
+_FRESH = "service, objects put just now"
 _SETTLED = 204
 _HOW_TIMED = (
     "The service is timed from the first event, or from the start of the command, until SharePoint holds the last file;"
@@ -46,15 +49,15 @@ def small_files(plan: Plan) -> list[Work]:
             Figure.FILES_PER_SECOND,
             {
                 Who.SERVICE: lambda: _burst(ground, files),
-                Who.SERVICE_QUEUED: lambda: _burst(ground, files, senders=1),
-                Who.RECONCILE: lambda: _reconcile(ground, files, age_seconds=_DAY_SECONDS),
-                Who.RECONCILE_FRESH: lambda: _reconcile(ground, files),
+                _QUEUED: lambda: _burst(ground, files, senders=1),
+                _RECONCILE: lambda: _reconcile(ground, files, age_seconds=_DAY_SECONDS),
+                _FRESH: lambda: _reconcile(ground, files),
                 Who.NAIVE: lambda: looped(ground, few),
             },
             lambda transfers: copied(ground, rclone, objects, transfers=transfers),
         )
-    burst = {Who.SERVICE, Who.SERVICE_QUEUED}
-    reconcile = {Who.RECONCILE: Who.SERVICE, Who.RECONCILE_FRESH: Who.RECONCILE_FRESH}
+    burst = {Who.SERVICE, _QUEUED}
+    reconcile: dict[str, str] = {_RECONCILE: Who.SERVICE, _FRESH: _FRESH}
     others = [each for each in contenders if each.who not in burst | reconcile.keys()]
     return [
         _faster(
@@ -90,7 +93,9 @@ def one_event(plan: Plan) -> list[Work]:
     contenders = [
         Contender.of(Who.SERVICE, ours, note=f"{times} events"),
         Contender.of(Who.DEFAULTS, theirs, note="copyto"),
-        Contender.of(Who.NAIVE, [{Figure.MILLISECONDS: each[Figure.SECONDS] * MILLISECONDS_PER_SECOND} for each in naive]),
+        Contender.of(
+            Who.NAIVE, [{Figure.MILLISECONDS: each[Figure.SECONDS] * MILLISECONDS_PER_SECOND} for each in naive]
+        ),
     ]
     work = Work(
         name="event",
@@ -106,9 +111,7 @@ def one_event(plan: Plan) -> list[Work]:
     round_trips = ours_ms / (_LATENCY_SECONDS * MILLISECONDS_PER_SECOND)
     targets = (
         at_most(f"at most {_ROUND_TRIPS} round trips", round_trips, _ROUND_TRIPS),
-        at_least(
-            f"at least {_FASTER_THAN_COPYTO:g}x as fast as copyto", work.ratio(Who.DEFAULTS), _FASTER_THAN_COPYTO
-        ),
+        at_least(f"at least {_FASTER_THAN_COPYTO:g}x as fast as copyto", work.ratio(Who.DEFAULTS), _FASTER_THAN_COPYTO),
     )
     return [replace(work, targets=targets)]
 
@@ -175,7 +178,9 @@ def _faster(plan: Plan, name: str, title: str, contenders: Sequence[Contender], 
         notes=(_HOW_TIMED, note),
     )
     targets = (
-        at_least(f"at least {_FASTER_THAN_DEFAULTS:g}x rclone's defaults", work.ratio(Who.DEFAULTS), _FASTER_THAN_DEFAULTS),
+        at_least(
+            f"at least {_FASTER_THAN_DEFAULTS:g}x rclone's defaults", work.ratio(Who.DEFAULTS), _FASTER_THAN_DEFAULTS
+        ),
         at_least(f"at least {_FASTER_THAN_BEST:g}x rclone's best", work.ratio(Who.BEST), _FASTER_THAN_BEST),
     )
     return replace(work, targets=targets)

@@ -41,6 +41,15 @@ class Watch:
             there += sum(_is_file(call) and call.item_path.startswith(below) for call in self.look())
         return time.perf_counter()
 
+    def wait_for(self, kind: CallKind, count: int, *, timeout: float) -> None:
+        """Return once COUNT calls of KIND have been answered; TimeoutError."""
+        deadline = time.perf_counter() + timeout
+        while sum(call.kind is kind for call in self.calls) < count:
+            if time.perf_counter() > deadline:
+                raise TimeoutError(f"Graph had fewer than {count} calls of the kind {kind.value} in {timeout:.0f} s.")
+            time.sleep(_LOOK_SECONDS)
+            self.look()
+
     def calls_below(self, folder: str) -> list[Call]:
         """The calls that are about items whose path begins with FOLDER."""
         return [call for call in self.calls if call.item_path.startswith(folder)]

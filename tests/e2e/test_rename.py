@@ -213,3 +213,19 @@ def test_it_moves_without_a_queue_directory_too(tmp_path: Path) -> None:
         assert uploaded_bytes(stage) == 0
         assert stage.graph.recycle_bin() == []
         assert all(stage.graph.content(f"Archives/2024/{name}") == name.encode() for name in names)
+
+
+def test_what_is_renamed_to_a_taken_place_does_not_stay_under_its_old_name(stage: Stage) -> None:
+    """The new key is parked, as another one's file holds its place; the old name goes all the same."""
+    stage.put("administration/Twin.txt", b"the first")
+    stage.put(NOTE, b"hello")
+    stage.settle()
+    stage.minio.rename(BUCKET, NOTE, "administration/TWIN.txt")
+    stage.settle()
+
+    assert stage.graph.item(NOTE) is None
+    assert stage.graph.content("administration/Twin.txt") == b"the first"
+    # Once the place is free the renamed object is there.
+    stage.delete("administration/Twin.txt")
+    stage.settle()
+    assert stage.graph.content("administration/TWIN.txt") == b"hello"

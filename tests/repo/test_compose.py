@@ -20,7 +20,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_FILE.read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 PROXY: dict[str, str] = SERVICES["sharepoint-proxy"]["environment"]
 # Read by the libraries below the service, not by its settings.
-BY_LIBRARIES = {"REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
+BY_LIBRARIES = {"REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "TZ"}
 REQUIRED = {"MINIO_ROOT_USER": "root", "MINIO_ROOT_PASSWORD": "rootsecret", "WEBHOOK_SECRET": "word"}
 
 
@@ -138,6 +138,15 @@ def test_minio_calls_the_port_on_which_the_proxy_listens() -> None:
 def test_minio_is_configured_by_the_script_that_serves_a_foreign_minio_too() -> None:
     assert SERVICES["minio-init"]["entrypoint"] == ["/bin/sh", "/configure-minio"]
     assert SERVICES["minio-init"]["volumes"] == ["./scripts/configure-minio:/configure-minio:ro"]
+
+
+def test_the_file_of_routes_can_be_mounted_where_it_is_read() -> None:
+    """At one path, which is that of the setting."""
+    services = yaml.safe_load(re.sub(r"# (- \./routes)", r"\1", COMPOSE_FILE.read_text()))["services"]
+    mounting = [name for name in services if "./routes.toml:/routes.toml:ro" in services[name]["volumes"]]
+
+    assert mounting == ["minio-init", "sharepoint-proxy"]
+    assert "ROUTES_FILE=/routes.toml" in COMPOSE_FILE.read_text()
 
 
 def test_the_script_gets_every_setting_that_it_reads() -> None:

@@ -14,8 +14,8 @@ import click
 import pytest
 from repo.markdown import ROOT, Block, Page, pages, tree
 
-from sharepoint_proxy import environment, tables
-from sharepoint_proxy.settings import VARIABLES
+from sharepoint_proxy import environment, routes, tables
+from sharepoint_proxy.settings import VARIABLES, SitePath
 
 PAGES = pages()
 BLOCKS = [block for page in PAGES for block in page.blocks()]
@@ -168,6 +168,12 @@ def test_a_piece_of_shell_is_shell(block: Block) -> None:
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "json"], ids=where)
 def test_a_piece_of_json_is_json(block: Block) -> None:
     assert all(json.loads(line) for line in block.text.splitlines())
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if "[[route]]" in block.text], ids=where)
+def test_routes_that_are_shown_are_taken(block: Block) -> None:
+    site = SitePath(host="contoso.sharepoint.com", relative_path="/sites/team")
+    assert routes.parse(block.text, name=block.name, site=site, library=None).warnings == ()
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "http"], ids=where)

@@ -8,7 +8,15 @@ from pathlib import Path
 TELL_TALES = ("tempauth", "PRIVATE KEY", "client_assertion=", "AWS4-HMAC")
 """Parts of upload URLs, of the key, of requests to Entra ID and to MinIO, whoever they are for."""
 
-_SECRET_SETTINGS = ("WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS", "KEY_PASSPHRASE", "MINIO_SECRET_KEY", "RESTORE_SECRET_KEY", "ADMIN_PASSWORD", "KAFKA_SASL_PASSWORD")
+_SECRET_SETTINGS = (
+    "WEBHOOK_SECRET",
+    "WEBHOOK_SECRET_PREVIOUS",
+    "KEY_PASSPHRASE",
+    "MINIO_SECRET_KEY",
+    "RESTORE_SECRET_KEY",
+    "ADMIN_PASSWORD",
+    "KAFKA_SASL_PASSWORD",
+)
 _SECRET_COLUMNS = frozenset({"session_url"})
 """What the journal holds because it needs it, in a file of mode 0600."""
 

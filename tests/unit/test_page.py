@@ -84,6 +84,16 @@ def test_it_links_what_is_in_sharepoint(page: PageServer) -> None:
     assert links == [LIBRARY_URL, f"{LIBRARY_URL}/administration/q%3F%23%25.txt?web=1"]
 
 
+def test_it_links_what_is_in_another_library_to_that_one(page: PageServer) -> None:
+    other = "https://contoso.sharepoint.com/sites/compta/Factures"
+    known = done("a.txt", ago=1, path="compta~1:/Re\u00e7ues/a.txt")
+    unknown = done("b.txt", ago=1, path="gone~1:/b.txt")
+    page.snapshot = replace(BUSY, done=(known, unknown), library_urls={"compta~1": other})
+    links = [unescape(link) for link in re.findall(r'<a href="([^"]*)"', page.html())]
+
+    assert links == [LIBRARY_URL, f"{other}/Re%C3%A7ues/a.txt?web=1"]
+
+
 def test_it_links_nothing_but_https(page: PageServer) -> None:
     page.snapshot = replace(BUSY, library_url="javascript:alert(1)")
     assert "javascript" not in page.html()

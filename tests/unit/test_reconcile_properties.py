@@ -203,7 +203,9 @@ def touched(world: ReconciledWorld, before: dict[str, Item]) -> set[str]:
     """The places of files that are not as they were BEFORE, where there was one; but for those that moved to where they belong."""
     now, belongs = files(world), set(wanted(world).values())
     moved = {item.id for where, item in now.items() if where in belongs}
-    return {where for where, item in before.items() if now.get(where) != item and (item.id not in moved or where in now)}
+    return {
+        where for where, item in before.items() if now.get(where) != item and (item.id not in moved or where in now)
+    }
 
 
 def refused_for_now(world: ReconciledWorld) -> set[str]:

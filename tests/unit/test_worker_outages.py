@@ -4,6 +4,7 @@ import threading
 
 from unit.workers import PATIENCE_SECONDS, FakeJournal, Stage, job, running
 
+from sharepoint_proxy.alarms import Alarms
 from sharepoint_proxy.errors import OutageError, Subject
 from sharepoint_proxy.records import Action, Job, Outcome, State
 
@@ -57,3 +58,38 @@ def test_after_an_outage_all_places_are_open_again() -> None:
         world.workers.wake()
 
         assert {one.key for one, _ in world.journal.await_settled(3)} == {"many 0", "many 1", "many 2"}
+
+
+def test_a_library_that_is_closed_holds_up_no_other_and_is_told_until_something_of_its_own_works() -> None:
+    closed = OutageError("Compta waits.", subject=Subject.LIBRARY, library="compta", retry_after=1800, status=403)
+    told: list[list[str]] = []
+
+    def converge(one: Job) -> Outcome:
+        told.append(world.alarms.sentences())
+        if one.key == "closed":
+            raise closed
+        return Outcome(state=State.SETTLED, action=Action.DELETED, path=one.key)
+
+    with running(FakeJournal([job("closed")]), converge) as world:
+        outcome = world.journal.next_settled()[1]
+        for key in ("a", "archives:/a", "compta:/a", "b"):
+            world.add(job(key))
+            world.journal.next_settled()
+
+    assert (outcome.state, outcome.counts_as_attempt) == (State.WAITING, False)
+    assert outcome.delay >= 1800
+    assert told == [[], *[["Compta waits."]] * 3, []]
+
+
+def test_each_library_has_an_alarm_of_its_own() -> None:
+    alarms = Alarms()
+
+    assert alarms.sound(Subject.QUOTA, "One is full.", library="one")
+    assert alarms.sound(Subject.QUOTA, "The main one is full.")
+    assert not alarms.sound(Subject.QUOTA, "One is full, still.", library="one")
+    assert alarms.sentences() == ["One is full, still.", "The main one is full."]
+    assert alarms.subjects() == {Subject.QUOTA}
+    alarms.end(Subject.QUOTA, Subject.LIBRARY)
+    assert alarms.sentences() == ["One is full, still."]
+    alarms.end(Subject.QUOTA, library="one")
+    assert alarms.subjects() == frozenset()

@@ -16,7 +16,7 @@ from sharepoint_proxy.column_memory import ColumnMemory
 from sharepoint_proxy.events import SESSION_ABOVE_BYTES, ObjectEvent
 from sharepoint_proxy.handover import Handover
 from sharepoint_proxy.mirror_parts import Parts as MirrorParts
-from sharepoint_proxy.paths import comparison_key, parse_routing
+from sharepoint_proxy.paths import Routing, comparison_key, parse_routing
 from sharepoint_proxy.records import Job, Outcome
 from sharepoint_proxy.replica import BelievedHandover, ReplicaMirror
 from sharepoint_proxy.sessions import Sessions
@@ -42,6 +42,7 @@ class World:
         library: type[FakeLibrary] = FakeLibrary,
         beside: "World | None" = None,
         is_replica: bool = False,
+        routing: Routing | None = None,
     ) -> None:
         self._is_replica = is_replica
         self.clock: Clock = Clock() if beside is None else beside.clock
@@ -57,11 +58,13 @@ class World:
         self._foreign: dict[str, Item] = {}
         self._folder = contextlib.ExitStack()
         self._path = self._folder.enter_context(memory_folder()) / "journal.db"
-        self.start(prefixes=prefixes)
+        self.start(prefixes=prefixes, routing=routing)
 
-    def start(self, *, prefixes: str | None = None) -> None:
+    def start(self, *, prefixes: str | None = None, routing: Routing | None = None) -> None:
         """Start the proxy on the journal that is there."""
-        if prefixes is not None:
+        if routing is not None:
+            self._routing = routing
+        elif prefixes is not None:
             self._routing = parse_routing(prefixes, buckets=(BUCKET,), bucket_as_folder=False)
         self.database = open_database(self._path)
         self.journal = open_journal(self.database, self.clock)
