@@ -9,7 +9,8 @@ from typing import Protocol
 from sharepoint_proxy.errors import ProxyError
 from sharepoint_proxy.findings import Finding, Step, Verdict
 
-_DEFAULT_ARN = "arn:minio:sqs::SHAREPOINT:webhook"
+_DEFAULT_ARN = "arn:minio:sqs::SHAREPOINT:"
+_PAGES = {"webhook": "docs/docker.md", "kafka": "docs/kafka.md"}
 _SCRIPT = "`scripts/configure-minio ALIAS`, ALIAS being an administrator's alias of mc,"
 _FIRST_PAGE = 1000
 _WORDS = {
@@ -61,10 +62,11 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A bucket, and the prefixes of it that are mirrored ("" = all)."""
+    """A bucket, the prefixes of it that are mirrored ("" = all), and how their events come: by "webhook" or "kafka"."""
 
     bucket: str
     prefixes: tuple[str, ...]
+    way: str = "webhook"
 
 
 def user_step(endpoint: str) -> Step:
@@ -165,16 +167,19 @@ def _rule_findings(source: Source, watched: Watched) -> Iterator[Finding]:
             yield _rule_step(watched.bucket, prefix).warning(str(error), advice=_advice(error))
         return
     for prefix in watched.prefixes:
-        yield rule_finding(_rule_step(watched.bucket, prefix), rules, bucket=watched.bucket, prefix=prefix)
+        step = _rule_step(watched.bucket, prefix)
+        yield rule_finding(step, rules, bucket=watched.bucket, prefix=prefix, way=watched.way)
 
 
-def rule_finding(step: Step, rules: Sequence[EventRule], *, bucket: str, prefix: str) -> Finding:
-    """Whether every change below PREFIX goes to a webhook, as far as the RULES of the bucket tell."""
-    webhooks = [rule for rule in rules if rule.arn.endswith(":webhook")]
-    covering = [rule for rule in webhooks if _covers(rule, prefix)]
-    arn = (covering or webhooks)[0].arn if webhooks else _DEFAULT_ARN
+def rule_finding(
+    step: Step, rules: Sequence[EventRule], *, bucket: str, prefix: str, way: str = "webhook"
+) -> Finding:
+    """Whether every change below PREFIX goes the WAY that the service listens to, as far as the RULES of the bucket tell."""
+    ours = [rule for rule in rules if rule.arn.endswith(f":{way}")]
+    covering = [rule for rule in ours if _covers(rule, prefix)]
+    arn = (covering or ours)[0].arn if ours else f"{_DEFAULT_ARN}{way}"
     if not covering:
-        return step.failed(_what_there_is(rules, webhooks), advice=_add_advice(bucket, prefix, arn, ["put", "delete"]))
+        return step.failed(_what_there_is(rules, ours, way), advice=_add_advice(bucket, prefix, arn, ["put", "delete"]))
     taken = frozenset().union(*(rule.events for rule in covering))
     missing = [word for word in _WORDS if not _takes(taken, word)]
     if missing:
@@ -203,13 +208,14 @@ def _takes_reads(rule: EventRule) -> bool:
     return any(event.startswith(_READS) for event in rule.events)
 
 
-def _what_there_is(rules: Sequence[EventRule], webhooks: Sequence[EventRule]) -> str:
+def _what_there_is(rules: Sequence[EventRule], ours: Sequence[EventRule], way: str) -> str:
     if not rules:
         return "the bucket has no rule at all"
-    if not webhooks:
-        return f"the bucket's rules go to {', '.join(sorted({rule.arn for rule in rules}))}, none to a webhook"
-    others = ", ".join(sorted({f"{rule.prefix}*{rule.suffix}" for rule in webhooks}))
-    return f"the bucket's rules for a webhook are for {others}: none takes all of it"
+    where = "a webhook" if way == "webhook" else "Kafka"
+    if not ours:
+        return f"the bucket's rules go to {', '.join(sorted({rule.arn for rule in rules}))}, none to {where}"
+    others = ", ".join(sorted({f"{rule.prefix}*{rule.suffix}" for rule in ours}))
+    return f"the bucket's rules for {where} are for {others}: none takes all of it"
 
 
 def _add_advice(bucket: str, prefix: str, arn: str, words: Sequence[str]) -> str:

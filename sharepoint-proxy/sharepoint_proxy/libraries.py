@@ -7,7 +7,7 @@ A library that is closed to us, or gone, makes only its own keys wait. What belo
 import random
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
@@ -137,13 +137,13 @@ class Libraries:
         if self._is_alone:
             return self, {}
         closed = {}
-        for shelf in self._shelves.values():
+        for alias in self._shelves:
             try:
-                self._check(shelf)
+                self.check(f"{alias}:" if alias else "")
             except OutageError as error:
                 if not self._is_of_one(error):
                     raise
-                closed[shelf.alias] = str(error)
+                closed[alias] = str(error)
         if len(closed) == len(self._shelves):
             raise next(iter(self._shelves.values())).outage()
         return Libraries([shelf for shelf in self._shelves.values() if shelf.alias not in closed]), closed
@@ -181,19 +181,15 @@ class Libraries:
             self._check(shelf)
             raise
 
-    def check(self) -> None:
-        """OutageError when the library cannot be reached as a whole; of several, when Graph answers for none of them."""
-        silences = []
-        for shelf in [shelf for shelf in self._shelves.values() if not shelf.closed]:
-            try:
-                return self._check(shelf)
-            except OutageError as error:
-                if self._is_alone:
-                    raise
-                silences += [] if self._is_of_one(error) else [error]
-        if silences:
-            raise silences[0]
-        return None
+    def check(self, path: str) -> None:
+        """OutageError when the library that PATH is in cannot be reached as a whole; it is closed if Graph answers for another."""
+        shelf = self._shelves.get(split_library(path)[0]) or next(iter(self._shelves.values()))
+        try:
+            self._check(shelf)
+        except OutageError as error:
+            if self._is_of_one(error) or not self._is_answered_elsewhere(shelf):
+                raise
+            raise shelf.close(error) from error
 
     def refuse_if_too_long(self, path: str) -> None:
         """NameRefusedError when the path is too long for its library."""
@@ -313,6 +309,15 @@ class Libraries:
             if is_of_one:
                 raise shelf.close(error) from error
             raise
+
+    def _is_answered_elsewhere(self, silent: Shelf) -> bool:
+        """True if Graph answers for another library than this one."""
+        for shelf in self._shelves.values():
+            with suppress(OutageError):
+                if shelf is not silent and not shelf.closed:
+                    self._check(shelf)
+                    return True
+        return False
 
     def _is_of_one(self, error: OutageError) -> bool:
         return not self._is_alone and error.subject is Subject.LIBRARY

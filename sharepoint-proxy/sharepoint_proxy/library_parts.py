@@ -45,18 +45,24 @@ class Reopening:
 
     def _run(self) -> None:
         looks = 0
+        reopened: list[tuple[str, str]] = []
         while not self._stopping.wait(min(backoff.delay(looks + 1), _LONGEST_SECONDS)):
             looks = min(looks + 1, _FIRST_TRIES) if self._libraries.any_closed else 0
-            for alias, sentence in self._libraries.reopened():
-                self._go_on(alias, sentence)
+            for _, sentence in reopened:
+                # Once more: a worker may have been writing down that its key waits.
+                self._hasten(sentence)
+            reopened = self._libraries.reopened()
+            for alias, sentence in reopened:
+                self._alarms.end(Subject.LIBRARY, library=alias)
+                _log.info("library_open", extra={"library": alias, "waiting": self._hasten(sentence)})
 
-    def _go_on(self, alias: str, sentence: str) -> None:
-        self._alarms.end(Subject.LIBRARY, library=alias)
+    def _hasten(self, sentence: str) -> int:
+        """Let the keys go on that wait for this reason; how many there are."""
         try:
             waiting = self._backlog.hasten(sentence)
         except JournalError as error:
             # They come by themselves, only later.
             _log.error("journal_failed", extra={"reason": str(error)})
-            return
-        _log.info("library_open", extra={"library": alias, "waiting": waiting})
+            return 0
         self._wake()
+        return waiting

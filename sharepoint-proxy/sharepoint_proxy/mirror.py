@@ -7,7 +7,7 @@ the ledger says was last put there; nothing is done when they agree. How a file 
 
 from typing import Protocol
 
-from sharepoint_proxy.errors import AccessError, TransientError, is_silence
+from sharepoint_proxy.errors import AccessError, NameRefusedError, TransientError, is_silence
 from sharepoint_proxy.records import Action, DriveItem, Job, LedgerEntry, Outcome, State, StoredObject
 
 
@@ -43,7 +43,7 @@ class Journal(Protocol):
 class Library(Protocol):
     """The document library."""
 
-    def check(self) -> None: ...
+    def check(self, path: str) -> None: ...
     def refuse_if_too_long(self, path: str) -> None: ...
     def make_folder(self, path: str) -> tuple[DriveItem, bool]: ...
 
@@ -96,13 +96,21 @@ class Mirror:
             return self._converge(job)
         except AccessError:
             # Is it this file, or the whole library? An outage keeps all events, a file that is barred must not hold them up.
-            self._library.check()
+            self._library.check(self._path(job))
             raise
         except TransientError as error:
             # One failure may be chance. At a key's second: is it this key, or does nothing work?
             if job.attempts > 0 and is_silence(error):
-                self._library.check()
+                self._library.check(self._path(job))
             raise
+
+    def _path(self, job: Job) -> str:
+        """Where the key belongs, "" where it has no place."""
+        try:
+            target = self._routing.target(job.bucket, job.key)
+        except NameRefusedError:
+            return ""
+        return target.path if target is not None else ""
 
     def _converge(self, job: Job) -> Outcome:
         if not self._routing.is_routed(job.bucket, job.key):

@@ -243,11 +243,15 @@ class Reconciler:
     def _by_content(self, case: Case) -> Found:
         try:
             return self._halt.patiently(partial(self._judge.by_content, case), tries=_OBJECT_TRIES)
-        except (OutageError, StoppingError):
+        except StoppingError:
             raise
+        except OutageError:
+            # Is it this object, or all of them?
+            next(self._source.listed(case.stored.bucket, case.stored.key), None)
         except (TransientError, PermanentError):
-            # The workers will meet the same trouble with this object, and know what to do about it.
-            return Found(case, Verdict.CHANGED)
+            pass
+        # The workers will meet the same trouble with this object, and know what to do about it.
+        return Found(case, Verdict.CHANGED)
 
     def _cases(self, bucket: str, batch: Sequence[StoredObject]) -> list[Case]:
         keys = [stored.key for stored in batch]

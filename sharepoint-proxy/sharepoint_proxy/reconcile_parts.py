@@ -102,14 +102,14 @@ class Reconciling:
 
     def _reconciler(self, found: Inventory, progress: Progress) -> Reconciler:
         """What compares all but libraries that are closed just now, whose keys wait anyway."""
-        libraries, closed = self._libraries.open_ones()
+        halt = Halt(self._sleep)
+        libraries, closed = halt.patiently(self._libraries.open_ones, delayed=progress.delayed)
         for sentence in closed.values():
             _log.warning("left_out", extra={"reason": sentence})
             progress.delayed(f"{sentence} The library is left out.")
         routing = self._routing.without(closed)
         ledger = Ledger(self._database, place_of=paths.comparison_key)
         client_id = self._settings.client_id
-        halt = Halt(self._sleep)
         return Reconciler(
             routing=routing,
             gathering=Gathering(

@@ -91,11 +91,19 @@ class Source:
             return any(True for _ in self._client.list_objects(bucket, prefix=prefix, recursive=True))
 
     def listed(self, bucket: str, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
-        """All objects whose key starts with PREFIX, in the order of their keys, from the one that follows AFTER."""
+        """All objects whose key starts with PREFIX, in the order of their keys, from the one that follows AFTER.
+
+        A bucket that is gone is no empty one: PermanentError.
+        """
         with _translated(bucket, prefix):
             found = self._client.list_objects(bucket, prefix=prefix, recursive=True, start_after=after or None)
-            for each in found:
-                yield _stored(each, bucket, str(each.object_name))
+            try:
+                yield from (_stored(each, bucket, str(each.object_name)) for each in found)
+            except S3Error as error:
+                if error.code != "NoSuchBucket":
+                    raise
+                advice = "make it, or correct MINIO_BUCKETS or ROUTES_FILE"
+                raise PermanentError(f"The bucket {bucket} does not exist in MinIO: {advice}.") from error
 
     def bucket_exists(self, bucket: str) -> bool:
         """True if the bucket is there, which needs the right to list it."""

@@ -16,7 +16,6 @@ from bench.processes import Ended
 from bench.results import Contender, Figure, Run, Who, best
 from bench.watch import Watch
 
-
 _BYTES_PER_MB = 1_000_000
 _FRAGMENT_BYTES = 10 * MIB
 """As a first script would have it from Microsoft's page: the size that is recommended."""

@@ -4,7 +4,7 @@ import itertools
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from subprocess import TimeoutExpired
 from types import TracebackType
@@ -16,6 +16,7 @@ from minio import Minio
 from bench.bucket import Batch, Synthetic
 from bench.library import PlainLibrary
 from bench.peer import Rclone
+from bench.posting import body_of, post
 from bench.processes import Helper, Program, cpu_seconds, family, peak_bytes
 from bench.watch import Watch
 from simulator.remote import RemoteSimulator
@@ -25,6 +26,9 @@ FOLDER = "bts-sio/"
 """The prefix that is mirrored; each run has a folder of its own below it."""
 
 ACCESS_KEY, SECRET_KEY = "sharepoint-proxy", "sharepoint-proxy-secret"
+_ELSEWHERE = Synthetic(key="elsewhere/a.bin", size=1, seed=1, modified=1_770_000_000)
+"""An object that is not mirrored."""
+
 _BITS = 8
 _STOP_SECONDS = 15.0
 _TIMEOUT_SECONDS = 60
@@ -61,13 +65,19 @@ class Bucket:
         self._order("put", json=[batch.as_json() for batch in batches])
         return [each for batch in batches for each in batch.objects()]
 
-    def copy(self, source: str, target: str) -> None:
-        """Copy an object on the server."""
-        self._order("copy", {"source": source, "target": target, "modified": str(int(time.time()))})
+    def write(self, each: Synthetic) -> None:
+        """Store one object."""
+        self._order("write", json=asdict(each))
 
-    def remove(self, key: str) -> None:
+    def copy(self, source: Synthetic, key: str) -> Synthetic:
+        """Copy an object to KEY on the server."""
+        copied = replace(source, key=key, modified=int(time.time()))
+        self._order("copy", {"source": source.key, "target": key, "modified": str(copied.modified)})
+        return copied
+
+    def remove(self, each: Synthetic) -> None:
         """Remove an object."""
-        self._order("remove", {"key": key})
+        self._order("remove", {"key": each.key})
 
     def client(self) -> Minio:
         """MinIO's own client of it."""
@@ -102,7 +112,7 @@ class Ground:
             running.callback(self.graph.close)
             self.bucket = Bucket(server.settings["MINIO_ENDPOINT"])
             running.callback(self.bucket.close)
-            self.library = PlainLibrary(self.simulator.settings)
+            self.library = self.plain_library()
             running.callback(self.library.close)
             self._running = running.pop_all()
         return self
@@ -111,6 +121,10 @@ class Ground:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._running.close()
+
+    def plain_library(self) -> PlainLibrary:
+        """A client of the library with a connection of its own."""
+        return PlainLibrary(self.simulator.settings)
 
     def settings(self) -> dict[str, str]:
         """The settings of a service: its defaults, but for the reconcile at its start, which would mark what events should."""
@@ -140,10 +154,12 @@ class Ground:
         process = ServiceProcess({**self.settings(), **(settings or {})}, data_dir=data_dir or self.new_folder())
         with process_ends(process):
             process.start()
+            # Whatever a first request makes a service do is no part of any work.
+            post(process.port, [body_of(_ELSEWHERE)], senders=1)
             yield Running(process, self.graph, {**self.settings(), **(settings or {})})
 
     def rclone(self) -> Rclone:
-        """rclone with a configuration of its own, signed in."""
+        """The peer with a configuration of its own, signed in."""
         made = Rclone(
             self.simulator.settings,
             endpoint=self.bucket.endpoint,
@@ -187,7 +203,7 @@ class Running:
         """Start a command of the console beside it, by `scripts/cli`."""
         data_dir = self.process.data_dir
         ours = {"WEBHOOK_SECRET": SECRET, "DATA_DIR": str(data_dir), "PORT": str(self.port), "NO_INSTALL": "1"}
-        command = (ROOT / "scripts" / "cli", *arguments)
+        command = [str(ROOT / "scripts" / "cli"), *arguments]
         return Program(command, {**self._settings, **ours}, output=data_dir / "command.txt")
 
     def cpu_seconds(self) -> float:

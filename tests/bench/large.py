@@ -121,7 +121,7 @@ def _beside(ground: Ground, *, files: int, size_mib: int) -> Run:
         watch = service.reset()
         # As if it had waited somewhere: nobody then waits for the outcome.
         post(service.port, [body_of(each, age_seconds=_DAY_SECONDS) for each in large], senders=1)
-        watch.wait_for(CallKind.SESSION_CREATE, len(large), timeout=_TIMEOUT_SECONDS)
+        watch.wait_for_calls(len(large), kind=CallKind.SESSION_CREATE, timeout=_TIMEOUT_SECONDS)
         beside = mirrored(ground, service, small)
         service.process.kill()
     return {

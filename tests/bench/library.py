@@ -74,9 +74,5 @@ class PlainLibrary:
         document: dict[str, Any] = answer.json()
         return document
 
-    def _request(
-        self, method: str, path: str, *, data: bytes | None = None, json: object = None
-    ) -> requests.Response:
-        return self._session.request(
-            method, self._base_url + path, data=data, json=json, timeout=_TIMEOUT_SECONDS
-        )
+    def _request(self, method: str, path: str, *, data: bytes | None = None, json: object = None) -> requests.Response:
+        return self._session.request(method, self._base_url + path, data=data, json=json, timeout=_TIMEOUT_SECONDS)

@@ -49,10 +49,15 @@ class Rclone:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "rclone.conf").write_text(text, encoding="utf-8")
 
+    def start(self, *arguments: str) -> Program:
+        """Start it."""
+        config = str(self._folder / "rclone.conf")
+        command = [str(PROGRAM), *arguments, "--config", config, "--ca-cert", self._ca_path]
+        return Program(command, {}, output=self._folder / "output.txt")
+
     def run(self, *arguments: str) -> Ended:
         """Run it to its end; its start-up is in the time. RuntimeError with what it printed when it fails."""
-        command = [PROGRAM, *arguments, "--config", self._folder / "rclone.conf", "--ca-cert", self._ca_path]
-        return Program(command, {}, output=self._folder / "output.txt").ended()
+        return self.start(*arguments).ended()
 
     def copy(self, source: str, target: str, *, transfers: int | None = None) -> Ended:
         """Copy the objects below SOURCE to the folder TARGET, by its defaults or with so many TRANSFERS at once."""

@@ -53,8 +53,13 @@ def at_most(wanted: str, measured: float | None, limit: float, unit: str = "x") 
     return Target(wanted=wanted, measured=_said(measured, unit), met=measured is not None and measured <= limit)
 
 
+def below(wanted: str, measured: float, limit: float, unit: str = "x") -> Target:
+    """A target that is met below LIMIT."""
+    return Target(wanted=wanted, measured=_said(measured, unit), met=measured < limit)
+
+
 def _said(measured: float | None, unit: str) -> str:
     if measured is None:
         return "not measured"
-    text = f"{measured:,.2f}".rstrip("0").rstrip(".") if abs(measured) < 100 else f"{measured:,.0f}"  # noqa: PLR2004 - three digits are enough
+    text = f"{measured:,.2f}".rstrip("0").rstrip(".") if abs(measured) < 100 else f"{measured:,.0f}"
     return f"{text} {unit}".strip().replace(" x", "x")

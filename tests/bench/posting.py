@@ -7,15 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from queue import Empty, SimpleQueue
 
-from bench.bucket import BUCKET, Synthetic
 from measure.senders import ORIGIN, Answered, exchange
+
+from bench.bucket import BUCKET, Synthetic
 from simulator.minio_events import EventName, build_event
 
 MINIO_SENDERS = 8
 """MinIO without a queue directory posts from as many senders as it has cores; with one, from a single sender."""
 
-Act = Callable[[], bytes]
-"""Does something to the bucket, if anything, and gives the body of the event that it raises."""
+Act = Callable[[], Iterable[bytes]]
+"""Does something to the bucket, if anything, and gives the bodies of the events as it raises them."""
 
 _TIMEOUT_SECONDS = 120.0
 _NS_PER_SECOND = 1_000_000_000
@@ -40,29 +41,29 @@ def post(port: int, bodies: Iterable[bytes], *, senders: int) -> list[Answered]:
 
 
 def play(port: int, acts: Iterable[Act], *, senders: int) -> list[Answered]:
-    """Let SENDERS at once do the next of ACTS and post its event; RuntimeError when one is not taken."""
+    """Let SENDERS at once do the next of ACTS and post its events; RuntimeError when one is not taken."""
     queue: SimpleQueue[Act] = SimpleQueue()
     for act in acts:
         queue.put(act)
     with ThreadPoolExecutor(senders) as threads:
         parts = [threads.submit(_play_on, port, queue) for _ in range(senders)]
         answers = [answer for part in parts for answer in part.result()]
-    refused = [answer.status for answer in answers if not 200 <= answer.status < 300]  # noqa: PLR2004 - HTTP's successes
+    refused = [answer.status for answer in answers if not 200 <= answer.status < 300]
     if refused:
         raise RuntimeError(f"The service refused {len(refused)} events, the first with {refused[0]}.")
     return answers
 
 
 def _only(body: bytes) -> Act:
-    return lambda: body
+    return lambda: (body,)
 
 
 def _play_on(port: int, queue: SimpleQueue[Act]) -> list[Answered]:
-    answers = []
+    answers: list[Answered] = []
     with closing(connected(port)) as connection:
         while True:
             try:
                 act = queue.get_nowait()
             except Empty:
                 return answers
-            answers.append(exchange(connection, act()))
+            answers += [exchange(connection, body) for body in act()]

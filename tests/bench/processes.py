@@ -80,7 +80,7 @@ def plain_environment(settings: Mapping[str, str]) -> dict[str, str]:
 class Program:
     """COMMAND, started with SETTINGS, its stdout and stderr in the file OUTPUT."""
 
-    def __init__(self, command: Sequence[str | Path], settings: Mapping[str, str], *, output: Path) -> None:
+    def __init__(self, command: Sequence[str], settings: Mapping[str, str], *, output: Path) -> None:
         self._name = f"{Path(command[0]).name} {command[1]}"
         self._output = output
         self._began = time.perf_counter()
@@ -99,6 +99,11 @@ class Program:
         if self._process.returncode != 0:
             raise RuntimeError(f"{self._name} ended with {self._process.returncode}: {said[-2000:]}")
         return Ended(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, said)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._process.wait()
 
 
 def family(master: int) -> list[int]:

@@ -52,6 +52,8 @@ class S3Server:
             case "put":
                 batches = [Batch.from_json(document) for document in json.loads(body)]
                 self._shelf.put(*(each for batch in batches for each in batch.objects()))
+            case "write":
+                self._shelf.put(Synthetic(**json.loads(body)))
             case "copy" if (source := self._shelf.get(query["source"])) is not None:
                 self._shelf.put(replace(source, key=query["target"], modified=int(query["modified"])))
             case "remove":

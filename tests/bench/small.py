@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 
+from measure.senders import exchange
+
 from bench.bucket import Synthetic
 from bench.deeds import Cost, check, compete, copied, figures, folder_of, fresh, looped, mirrored
 from bench.ground import Ground, Line, Running
@@ -13,7 +15,6 @@ from bench.plan import MILLISECONDS_PER_SECOND, Plan, at_least, at_most
 from bench.posting import MINIO_SENDERS, body_of, connected
 from bench.results import Contender, Figure, Run, Who, Work
 from bench.watch import Watch
-from measure.senders import exchange
 
 SMALL_BYTES = 10 * 1024
 

@@ -8,6 +8,7 @@ from simulator.remote import RemoteSimulator
 
 _LOOK_SECONDS = 0.025
 _STORED = frozenset({200, 201})
+_WITH_CONTENT = frozenset({CallKind.PUT_CONTENT, CallKind.FRAGMENT})
 _OF_NOBODY = frozenset({CallKind.TOKEN, CallKind.OPENID})
 """Signing in happens once an hour, and is nobody's cost a file."""
 
@@ -33,20 +34,20 @@ class Watch:
     def wait_for_files(self, count: int, *, below: str = "", timeout: float) -> float:
         """Return once COUNT files below a folder are in the library, with the moment by `time.perf_counter`; TimeoutError."""
         deadline = time.perf_counter() + timeout
-        there = sum(map(_is_file, self.calls_below(below)))
+        there = sum(map(is_file, self.calls_below(below)))
         while there < count:
             if time.perf_counter() > deadline:
                 raise TimeoutError(f"Only {there} of {count} files arrived in {timeout:.0f} s.")
             time.sleep(_LOOK_SECONDS)
-            there += sum(_is_file(call) and call.item_path.startswith(below) for call in self.look())
+            there += sum(is_file(call) and call.item_path.startswith(below) for call in self.look())
         return time.perf_counter()
 
-    def wait_for(self, kind: CallKind, count: int, *, timeout: float) -> None:
-        """Return once COUNT calls of KIND have been answered; TimeoutError."""
+    def wait_for_calls(self, count: int, *, kind: CallKind | None = None, timeout: float) -> None:
+        """Return once COUNT calls, of KIND or of any, have been answered; TimeoutError."""
         deadline = time.perf_counter() + timeout
-        while sum(call.kind is kind for call in self.calls) < count:
+        while sum(kind in {None, call.kind} for call in self.calls) < count:
             if time.perf_counter() > deadline:
-                raise TimeoutError(f"Graph had fewer than {count} calls of the kind {kind.value} in {timeout:.0f} s.")
+                raise TimeoutError(f"Graph had fewer than {count} calls in {timeout:.0f} s.")
             time.sleep(_LOOK_SECONDS)
             self.look()
 
@@ -54,15 +55,19 @@ class Watch:
         """The calls that are about items whose path begins with FOLDER."""
         return [call for call in self.calls if call.item_path.startswith(folder)]
 
+    def calls_for_folders(self) -> list[Call]:
+        """The calls that make a folder, or look for one."""
+        return [call for call in self.calls if call.kind is CallKind.FOLDER_CREATE or not call.item_path]
+
     @property
     def files(self) -> int:
         """How many uploads ended well."""
-        return sum(map(_is_file, self.calls))
+        return sum(map(is_file, self.calls))
 
     @property
-    def bytes_received(self) -> int:
-        """The bytes of all bodies."""
-        return sum(call.bytes_received for call in self.calls)
+    def bytes_uploaded(self) -> int:
+        """The bytes of contents that arrived, whatever became of them."""
+        return sum(call.bytes_received for call in self.calls if call.kind in _WITH_CONTENT)
 
     @property
     def refused(self) -> int:
@@ -74,5 +79,6 @@ class Watch:
         return Counter(call.kind.name for call in self.calls)
 
 
-def _is_file(call: Call) -> bool:
-    return call.kind in {CallKind.PUT_CONTENT, CallKind.FRAGMENT} and call.status in _STORED
+def is_file(call: Call) -> bool:
+    """True if a file was whole with this call."""
+    return call.kind in _WITH_CONTENT and call.status in _STORED

@@ -1,7 +1,6 @@
 """Several libraries of two sites, used as one: each call goes to the library that its path or id names, and one that is closed stops no other."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -291,7 +290,7 @@ def test_a_single_library_that_is_closed_is_everybodys_outage(service: ServiceGr
     with pytest.raises(AccessError):
         put(alone, "compta:/x.txt")
     with pytest.raises(OutageError) as caught:
-        alone.check()
+        alone.check("compta:/x.txt")
 
     assert (caught.value.subject, caught.value.retry_after) == (Subject.LIBRARY, None)
     open_compta(service)
@@ -338,39 +337,46 @@ def test_one_library_under_two_names_is_refused(service: ServiceGraph) -> None:
     assert libraries.reopened() == []
 
 
-def test_a_check_finds_the_library_that_is_closed_and_raises_for_none(
-    service: ServiceGraph, libraries: Libraries
-) -> None:
+def test_a_check_is_of_the_library_that_the_path_is_in(service: ServiceGraph, libraries: Libraries) -> None:
     close_compta(service)
-    libraries.check()
+    libraries.check("archives:/x.txt")
+    libraries.check("")
+    assert not libraries.any_closed
+    with pytest.raises(OutageError) as caught:
+        libraries.check("compta:/x.txt")
+    assert (caught.value.subject, caught.value.library) == (Subject.LIBRARY, "compta")
+    service.simulator.clear_calls()
     some, closed = libraries.open_ones()
 
-    assert list(closed) == ["compta"]
-    assert not libraries.find("archives:/x.txt")
-    assert not some.find("compta:/x.txt")
-    with suppress(OutageError):
-        libraries.find("compta:/x.txt")
-    assert libraries.any_closed
+    assert closed == {"compta": str(caught.value)}
+    assert some.find("compta:/x.txt") is None
 
 
-@pytest.mark.parametrize(("faults", "is_outage"), [(2, False), (3, True)])
-def test_a_silence_is_an_outage_when_all_libraries_are_silent(
-    service: ServiceGraph, libraries: Libraries, *, faults: int, is_outage: bool
+def test_a_library_for_which_graph_alone_does_not_answer_is_closed(service: ServiceGraph, libraries: Libraries) -> None:
+    service.simulator.add_fault(Fault(Match(CallKind.ITEM_GET), AnswerWith(504)))
+    with pytest.raises(OutageError) as caught:
+        libraries.check("compta:/x.txt")
+
+    assert (caught.value.subject, caught.value.library) == (Subject.LIBRARY, "compta")
+    assert "Graph does not answer for the library Factures either" in str(caught.value)
+    assert libraries.reopened() == [("compta", str(caught.value))]
+
+
+def test_a_silence_is_everybodys_outage_when_graph_answers_for_no_library(
+    service: ServiceGraph, libraries: Libraries
 ) -> None:
-    service.simulator.add_fault(Fault(Match(CallKind.ITEM_GET), AnswerWith(504), times=faults))
-    if is_outage:
-        with pytest.raises(OutageError) as caught:
-            libraries.check()
-        assert (caught.value.subject, caught.value.library) == (Subject.GRAPH, "")
-    else:
-        libraries.check()
+    service.simulator.add_fault(Fault(Match(CallKind.ITEM_GET), AnswerWith(504), times=3))
+    with pytest.raises(OutageError) as caught:
+        libraries.check("compta:/x.txt")
+
+    assert (caught.value.subject, caught.value.library) == (Subject.GRAPH, "")
     assert not libraries.any_closed
 
 
 def test_a_pause_that_graph_asks_for_closes_nothing(service: ServiceGraph, libraries: Libraries) -> None:
     service.simulator.add_fault(Fault(Match(CallKind.ITEM_GET), AnswerWith(429, headers={"Retry-After": "0"})))
     with pytest.raises(ThrottledError):
-        libraries.check()
+        libraries.check("x.txt")
     assert not libraries.any_closed
 
 

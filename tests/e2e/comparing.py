@@ -4,6 +4,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from minio.notificationconfig import NotificationConfig
 from simulator.calls import CallKind
 from simulator.drive import Conflict
 from simulator.items import Author
-from simulator.service_process import ROOT
 from simulator.stage import BUCKET, PREFIXES, Stage
 
 FOLDER = "administration"
@@ -40,9 +40,10 @@ def unannounced(stage: Stage, *, buckets: Sequence[str] = (BUCKET,)) -> Iterator
     client = stage.minio.client()
     for bucket in buckets:
         client.set_bucket_notification(bucket, NotificationConfig())
-    yield
-    for bucket in buckets:
-        for prefix in PREFIXES:
+    try:
+        yield
+    finally:
+        for bucket, prefix in product(buckets, PREFIXES):
             stage.minio.add_rule(bucket, prefix=prefix)
 
 
@@ -120,8 +121,3 @@ def tables(stage: Stage) -> dict[str, list[tuple[object, ...]]]:
 def scratch(stage: Stage) -> list[str]:
     """The files of a reconcile that are still there."""
     return [path.name for path in stage.service.data_dir.glob("inventory.db*")]
-
-
-def root() -> Path:
-    """The project's folder."""
-    return ROOT

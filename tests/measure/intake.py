@@ -7,12 +7,13 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from measure.health import HealthProbe
 from measure.report import machine, milliseconds, percentile, say, table
-from measure.senders import Answered, Sender, graph_is_away
+from measure.senders import Sender, graph_is_away
 from simulator.graph_server import GraphSimulator
 from simulator.service_process import ServiceProcess, free_port
 
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str]) -> None:
     say(machine())
     table(
         _HEADINGS,
-        (_measure(rate, senders=chosen.senders, seconds=chosen.seconds) for rate in (chosen.rate, None)),
+        (load(rate, senders=chosen.senders, seconds=chosen.seconds).row() for rate in (chosen.rate, None)),
     )
     say(machine())
 
@@ -70,8 +71,45 @@ def _settings(graph: GraphSimulator) -> dict[str, str]:
     }
 
 
-def _measure(rate: float | None, *, senders: int, seconds: float) -> tuple[object, ...]:
-    """One run with a service of its own; a row of the table."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """A run of senders: what the service answered and in how many seconds each, and what its /health did meanwhile."""
+
+    rate: float | None
+    answers: int
+    taken: int
+    seconds: float
+    times: Sequence[float]
+    health_times: Sequence[float]
+    bytes_before: int
+    bytes_after: int
+    rows: int
+
+    @property
+    def events_per_second(self) -> float:
+        """The events that were on disk when they were answered."""
+        return self.taken / self.seconds
+
+    def row(self) -> tuple[object, ...]:
+        """As it stands in the table."""
+        return (
+            f"{self.rate:.0f}/s" if self.rate else "none",
+            f"{self.events_per_second:.0f}",
+            self.answers,
+            self.answers - self.taken,
+            *(
+                milliseconds(value)
+                for value in (percentile(self.times, 50), percentile(self.times, 99), max(self.times))
+            ),
+            milliseconds(percentile(self.health_times, 99)),
+            milliseconds(max(self.health_times)),
+            f"{self.bytes_before / _MIB:.0f} -> {self.bytes_after / _MIB:.0f}",
+            self.rows - self.taken,
+        )
+
+
+def load(rate: float | None, *, senders: int, seconds: float) -> Load:
+    """One run with a service of its own: RATE events a second of all SENDERS together, None as fast as answers come."""
     with TemporaryDirectory(prefix="measure-") as folder, GraphSimulator() as graph:
         service = ServiceProcess(_settings(graph), data_dir=Path(folder) / "data")
         service.start(wait=False)
@@ -82,7 +120,7 @@ def _measure(rate: float | None, *, senders: int, seconds: float) -> tuple[objec
             service.stop()
 
 
-def _under_load(service: ServiceProcess, rate: float | None, *, senders: int, seconds: float) -> tuple[object, ...]:
+def _under_load(service: ServiceProcess, rate: float | None, *, senders: int, seconds: float) -> Load:
     share = rate / senders if rate else None
     begin_at = time.monotonic() + _START_SECONDS
     each = [
@@ -94,24 +132,17 @@ def _under_load(service: ServiceProcess, rate: float | None, *, senders: int, se
     with ProcessPoolExecutor(senders, spawn) as processes, HealthProbe(f"{service.url}/health") as health:
         answers = [answer for part in processes.map(Sender.run, each) for answer in part]
         took = time.monotonic() - begin_at
-    taken = _taken(answers)
-    times = [answer.seconds for answer in answers]
-    memory = f"{before / _MIB:.0f} -> {_resident_bytes(service.pid) / _MIB:.0f}"
-    return (
-        f"{rate:.0f}/s" if rate else "none",
-        f"{taken / took:.0f}",
-        len(answers),
-        len(answers) - taken,
-        *(milliseconds(value) for value in (percentile(times, 50), percentile(times, 99), max(times))),
-        milliseconds(percentile(health.seconds, 99)),
-        milliseconds(max(health.seconds)),
-        memory,
-        _rows(service.data_dir) - taken,
+    return Load(
+        rate=rate,
+        answers=len(answers),
+        taken=sum(200 <= answer.status < 300 for answer in answers),
+        seconds=took,
+        times=[answer.seconds for answer in answers],
+        health_times=health.seconds,
+        bytes_before=before,
+        bytes_after=_resident_bytes(service.pid),
+        rows=_rows(service.data_dir),
     )
-
-
-def _taken(answers: Sequence[Answered]) -> int:
-    return sum(200 <= answer.status < 300 for answer in answers)
 
 
 def _rows(data_dir: Path) -> int:

@@ -58,22 +58,22 @@ def _mirror(folder: Path, *, files: int, units: int, latency: float) -> tuple[li
         return stage.calls(), seconds
 
 
-def _minutes(calls: Sequence[Call]) -> list[list[Call]]:
+def minutes(calls: Sequence[Call]) -> list[list[Call]]:
     """The calls that cost units, by the minutes in which the simulator counts: each begins with the first call after the last."""
-    minutes: list[list[Call]] = []
+    found: list[list[Call]] = []
     for call in sorted((call for call in calls if call.resource_units), key=lambda call: call.at):
-        if not minutes or call.at >= minutes[-1][0].at + _MINUTE_SECONDS:
-            minutes.append([])
-        minutes[-1].append(call)
-    return minutes
+        if not found or call.at >= found[-1][0].at + _MINUTE_SECONDS:
+            found.append([])
+        found[-1].append(call)
+    return found
 
 
 def _print_minutes(calls: Sequence[Call], *, units: int) -> None:
-    minutes = _minutes(calls)
+    found = minutes(calls)
     rows = []
-    for number, minute in enumerate(minutes, start=1):
+    for number, minute in enumerate(found, start=1):
         used = sum(call.resource_units for call in minute if call.status != _TOO_MANY_REQUESTS)
-        share = f"{used / units:.1%}" if number < len(minutes) else "(not full)"
+        share = f"{used / units:.1%}" if number < len(found) else "(not full)"
         rows.append((number, len(minute), sum(call.status == _TOO_MANY_REQUESTS for call in minute), used, share))
     table(("minute", "requests", "refused", "units used", "of the budget"), rows)
 

@@ -1,22 +1,22 @@
 """docker-compose.yml and the image: complete, hardened and pinned, as read from the files and as docker compose reads them."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from repo import compose
 
 from sharepoint_proxy.settings import VARIABLES
 
 ROOT = Path(__file__).parents[2]
 COMPOSE_FILE = ROOT / "docker-compose.yml"
 DOCKERFILE = (ROOT / "sharepoint-proxy" / "Dockerfile").read_text()
-COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_FILE.read_text())
+KAFKA_FILE = ROOT / "docker-compose.kafka.yml"
+COMPOSE = compose.read(COMPOSE_FILE)
 SERVICES: dict[str, Any] = COMPOSE["services"]
 PROXY: dict[str, str] = SERVICES["sharepoint-proxy"]["environment"]
 # Read by the libraries below the service, not by its settings.
@@ -25,8 +25,8 @@ REQUIRED = {"MINIO_ROOT_USER": "root", "MINIO_ROOT_PASSWORD": "rootsecret", "WEB
 
 
 def variables() -> set[str]:
-    """The names that the compose file takes from .env."""
-    return set(re.findall(r"\$\{([A-Z_]+)", COMPOSE_FILE.read_text()))
+    """The names that the compose files take from .env."""
+    return {name for file in (COMPOSE_FILE, KAFKA_FILE) for name in re.findall(r"\$\{([A-Z_]+)", file.read_text())}
 
 
 def seconds(duration: str) -> int:
@@ -34,15 +34,8 @@ def seconds(duration: str) -> int:
 
 
 def compose_config(tmp_path: Path, **env_file: str) -> subprocess.CompletedProcess[str]:
-    """What `docker compose config` makes of the file with just these settings, or skip where there is no docker compose."""
-    docker = shutil.which("docker")
-    if docker is None or subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode:
-        pytest.skip("this machine has no `docker compose`, so only the file's text is checked")
-    dotenv = tmp_path / "env"
-    dotenv.write_text("".join(f"{name}={value}\n" for name, value in env_file.items()))
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_CONFIG") if name in os.environ}
-    command = [docker, "compose", "-f", str(COMPOSE_FILE), "--env-file", str(dotenv), "config", "--format", "json"]
-    return subprocess.run(command, env=kept, capture_output=True, text=True, timeout=60, check=False)
+    """What `docker compose config` makes of the file with just these settings."""
+    return compose.config([COMPOSE_FILE], tmp_path, **env_file)
 
 
 def proxy_environment(tmp_path: Path, **env_file: str) -> dict[str, str]:
@@ -57,8 +50,10 @@ def test_it_has_minio_its_configuration_and_the_proxy() -> None:
 
 
 def test_every_setting_is_passed_to_the_proxy_and_nothing_else() -> None:
-    settings = {variable.name for variable in VARIABLES.values()}
-    files = {f"{variable.name}_FILE" for variable in VARIABLES.values() if variable.secret}
+    """But for those of Kafka, which docker-compose.kafka.yml adds."""
+    variables = [variable for variable in VARIABLES.values() if not variable.name.startswith("KAFKA_")]
+    settings = {variable.name for variable in variables}
+    files = {f"{variable.name}_FILE" for variable in variables if variable.secret}
 
     assert settings | BY_LIBRARIES == PROXY.keys() - files
 
@@ -67,7 +62,7 @@ def test_every_setting_comes_from_the_variable_of_its_name() -> None:
     assert [name for name, value in PROXY.items() if not value.startswith(f"${{{name}")] == []
 
 
-def test_the_example_lists_every_variable_of_the_compose_file() -> None:
+def test_the_example_lists_every_variable_of_the_compose_files() -> None:
     example = set(re.findall(r"^#? ?([A-Z][A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
 
     assert sorted(variables() - example) == []
@@ -179,15 +174,15 @@ def test_the_image_holds_only_hashed_runtime_packages_and_the_service() -> None:
     ignored = (ROOT / "sharepoint-proxy" / ".dockerignore").read_text().splitlines()
     rules = [line for line in ignored if line and not line.startswith("#")]
 
-    assert rules[:4] == ["*", "!requirements.txt", "!gunicorn.conf.py", "!sharepoint_proxy"]
+    assert rules[:5] == [
+        *("*", "!requirements.txt", "!requirements-kafka.txt", "!gunicorn.conf.py", "!sharepoint_proxy"),
+    ]
     assert "--require-hashes" in DOCKERFILE
-    assert re.findall(r"^(?:ARG|ADD) .*", DOCKERFILE, re.MULTILINE) == []
+    assert re.findall(r"^(?:ARG|ADD) .*", DOCKERFILE, re.MULTILINE) == ["ARG REQUIREMENTS=requirements.txt"]
 
 
 def test_docker_compose_accepts_the_file_with_the_example(tmp_path: Path) -> None:
-    lines = (ROOT / ".env.example").read_text().splitlines()
-    example = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    done = compose_config(tmp_path, **example)
+    done = compose_config(tmp_path, **compose.example())
 
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

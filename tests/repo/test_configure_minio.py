@@ -315,9 +315,18 @@ def test_it_reads_the_env_file_and_the_environment_wins(site: Site) -> None:
     assert site.server["users"]["reader"]["password"] == "one=two#three"
 
 
+def test_with_brokers_the_rules_are_for_kafka(site: Site) -> None:
+    site.change(arns=[ARN, "arn:minio:sqs::SHAREPOINT:kafka"])
+    done = site.run({**SETTINGS, "KAFKA_BROKERS": "kafka:9092"})
+
+    assert done.returncode == 0, done.stderr
+    assert {rule["arn"] for rule in site.server["buckets"]["site/lycee"]} == {"arn:minio:sqs::SHAREPOINT:kafka"}
+
+
 @pytest.mark.parametrize(
     ("change", "settings", "sentence"),
     [
+        ({}, {"KAFKA_BROKERS": "kafka:9092"}, "MinIO has no Kafka target SHAREPOINT."),
         ({}, {"ALLOWED_PREFIXES": ""}, "ALLOWED_PREFIXES is missing."),
         ({}, {"MINIO_SECRET_KEY": ""}, "MINIO_SECRET_KEY is missing: MINIO_ACCESS_KEY is set"),
         ({"arns": ["arn:minio:sqs::OTHER:webhook"]}, {}, "MinIO has no webhook target SHAREPOINT."),

@@ -19,6 +19,7 @@ from unit.workers import job
 from sharepoint_proxy import metrics
 from sharepoint_proxy.errors import Subject
 from sharepoint_proxy.events import Kind
+from sharepoint_proxy.messages import Taken
 from sharepoint_proxy.records import Action, Outcome, Reconciled, State
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +38,8 @@ needs_promtool = pytest.mark.skipif(
 
 def families() -> list[Metric]:
     """What the page shows once everything has happened."""
-    service = Monitored(reconciled=Reconciled(at=1.0, seconds=1.0))
+    service = Monitored(reconciled=Reconciled(at=1.0, seconds=1.0), lag={0: 1})
+    service.metrics.took(Taken.RECORDED)
     service.metrics.answered(["created"], status=204, seconds=0.1)
     service.metrics.graph_answered("GET", "/v1.0/drives/1/root", 200)
     service.metrics.ended(job("a"), Outcome(state=State.SETTLED, action=Action.UPLOADED), 0.1)
@@ -195,6 +197,19 @@ def test_the_list_of_metrics_is_complete() -> None:
 
 def test_the_list_of_words_in_labels_is_complete() -> None:
     calls = {*metrics._UPLOAD_URL_CALLS.values(), *metrics._ITEM_CALLS.values(), *metrics._PART_CALLS.values()}
-    words = {*Kind, "rejected", *State, *Action, *Subject, *calls, "find_item", "site", "drive", "other", "none"}
+    words = {
+        *Kind,
+        "rejected",
+        *State,
+        *Action,
+        *Taken,
+        *Subject,
+        *calls,
+        "find_item",
+        "site",
+        "drive",
+        "other",
+        "none",
+    }
     listed = README.read_text(encoding="utf-8").partition("Words in labels")[2]
     assert [word for word in words if f"`{word}`" not in listed] == []

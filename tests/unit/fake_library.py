@@ -143,7 +143,7 @@ class FakeLibrary:
         item = self.items.get(place)
         return self._children(place) > 0 if item is None else item.content is None
 
-    def check(self) -> None:
+    def check(self, path: str) -> None:
         """The library as a whole is always there."""
 
     def refuse_if_too_long(self, path: str) -> None:

@@ -60,6 +60,7 @@ class Monitored:
     alarms: set[Subject] = field(default_factory=set)
     not_ready: list[str] = field(default_factory=list)
     reconciled: Reconciled | None = None
+    lag: dict[int, int] = field(default_factory=dict)
     certificate_ends_at: datetime = datetime(2027, 1, 31, tzinfo=UTC)
     clock: Clock = field(default_factory=Clock)
 
@@ -75,6 +76,7 @@ class Monitored:
                 not_ready=lambda: self.not_ready,
                 reconciled=lambda: self.reconciled,
                 reconcile_interval=86400.0,
+                lag=lambda: self.lag,
                 clock=self.clock,
             )
         )

@@ -27,7 +27,7 @@ def _run_profiled(thread: threading.Thread) -> None:
 
 
 def _begin(path: str) -> None:
-    threading.Thread.run = _run_profiled  # type: ignore[method-assign] # every thread is to be seen
+    threading.Thread.run = _run_profiled  # type: ignore[method-assign,assignment] # every thread is to be seen
     atexit.register(_leave, path)
     _new_profile().enable()
 
@@ -35,8 +35,8 @@ def _begin(path: str) -> None:
 def _leave(path: str) -> None:
     _profiles[0].disable()
     for profile in _profiles:
-        profile.snapshot_stats()  # type: ignore[attr-defined] # what create_stats does, without stopping it
-    pstats.Stats(*(profile for profile in _profiles if profile.stats)).dump_stats(path)  # type: ignore[attr-defined] # as above
+        profile.snapshot_stats()  # what create_stats does, without stopping it
+    pstats.Stats(*(profile for profile in _profiles if profile.stats)).dump_stats(path)
 
 
 if _path := os.environ.get("BENCH_PROFILE"):
