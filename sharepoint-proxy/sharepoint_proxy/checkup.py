@@ -222,7 +222,8 @@ class Checkup:
         yield user
         routes = self._routes()
         for bucket in settings.minio_buckets:
-            watched = Watched(bucket, tuple(route.prefix for route in routes if route.bucket == bucket))
+            prefixes = tuple(route.prefix for route in routes if route.bucket == bucket)
+            watched = Watched(bucket, prefixes, way="kafka" if settings.kafka_brokers else "webhook")
             if needs := _needs(user):
                 yield from checkup_minio.skip_bucket(watched, needs)
             else:

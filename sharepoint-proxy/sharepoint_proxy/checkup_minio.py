@@ -171,9 +171,7 @@ def _rule_findings(source: Source, watched: Watched) -> Iterator[Finding]:
         yield rule_finding(step, rules, bucket=watched.bucket, prefix=prefix, way=watched.way)
 
 
-def rule_finding(
-    step: Step, rules: Sequence[EventRule], *, bucket: str, prefix: str, way: str = "webhook"
-) -> Finding:
+def rule_finding(step: Step, rules: Sequence[EventRule], *, bucket: str, prefix: str, way: str = "webhook") -> Finding:
     """Whether every change below PREFIX goes the WAY that the service listens to, as far as the RULES of the bucket tell."""
     ours = [rule for rule in rules if rule.arn.endswith(f":{way}")]
     covering = [rule for rule in ours if _covers(rule, prefix)]
@@ -219,10 +217,11 @@ def _what_there_is(rules: Sequence[EventRule], ours: Sequence[EventRule], way: s
 
 
 def _add_advice(bucket: str, prefix: str, arn: str, words: Sequence[str]) -> str:
+    way = arn.rpartition(":")[2]
     return (
         f"Add it: `{_command('add', bucket, prefix, arn, words)} --ignore-existing`; {_SCRIPT} does so for all prefixes. If MinIO says"
-        " that the ARN does not exist, it has no webhook target: start it with MINIO_NOTIFY_WEBHOOK_ENABLE_SHAREPOINT=on and"
-        " the variables beside it (docs/docker.md)."
+        f" that the ARN does not exist, it has no {way} target: start it with MINIO_NOTIFY_{way.upper()}_ENABLE_SHAREPOINT=on and"
+        f" the variables beside it ({_PAGES[way]})."
     )
 
 

@@ -41,7 +41,8 @@ WITH RECURSIVE tree (id, path) AS (
 UPDATE items SET path = tree.path FROM tree WHERE items.id = tree.id
 """
 
-_AT_PLACES = "SELECT items.* FROM json_each(?) JOIN items ON items.place = json_each.value"
+# CROSS JOIN: each place that is asked for is looked up, whatever SQLite thinks of it.
+_AT_PLACES = "SELECT items.* FROM json_each(?) CROSS JOIN items ON items.place = json_each.value"
 _SEEN = "UPDATE items SET seen = 1 WHERE place IN (SELECT value FROM json_each(?))"
 _OBJECTS = "SELECT * FROM objects WHERE bucket = ? AND key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
 _ABSENT = """

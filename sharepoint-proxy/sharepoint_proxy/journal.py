@@ -144,8 +144,8 @@ class Journal:
 
     def due(self, *, most: int) -> int:
         """How many keys are due, worked on or not, counted up to MOST: those that were postponed for their own troubles are not."""
-        (row,) = self._database.read(tables.COUNT_DUE, (self._clock(), most))
-        return min(most, int(row["due"]))
+        now = self._clock()
+        return min(most, sum(len(self._database.read(tables.ANY_DUE, (large, now, most))) for large in (0, 1)))
 
     def begin(self, job: Job, upload: Upload) -> None:
         """Put the intent to write UPLOAD on disk; OccupiedError when another key holds its place, or one above or below it.

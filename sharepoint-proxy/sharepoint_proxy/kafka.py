@@ -181,7 +181,7 @@ def _made(options: dict[str, Any]) -> confluent_kafka.Consumer:
 def connection(settings: Settings) -> dict[str, Any]:
     """How the brokers are reached, in the client's own terms; None of the settings' secrets is ever logged by it."""
     options = {
-        "bootstrap.servers": ",".join(settings.kafka_brokers or ()),
+        "bootstrap.servers": ",".join(settings.kafka_brokers),
         "security.protocol": settings.kafka_security_protocol,
         "sasl.mechanism": settings.kafka_sasl_mechanism,
         "sasl.username": settings.kafka_sasl_username,

@@ -13,11 +13,13 @@ T = TypeVar("T")
 _BATCH = 1000
 _LAST_CHARACTER = "\U0010ffff"
 _ENTRIES = "SELECT * FROM ledger WHERE bucket = ? AND key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
-_KNOWN = "SELECT ledger.* FROM json_each(?) JOIN ledger ON ledger.bucket = ? AND ledger.key = json_each.value"
+# CROSS JOIN: each name that is asked for is looked up; SQLite would rather read all of the bucket for them.
+_KNOWN = "SELECT ledger.* FROM json_each(?) CROSS JOIN ledger ON ledger.bucket = ? AND ledger.key = json_each.value"
 _STANDING = """
-SELECT changes.key, state, blocked_by FROM json_each(?) JOIN changes ON changes.bucket = ? AND changes.key = json_each.value
+SELECT changes.key, state, blocked_by
+FROM json_each(?) CROSS JOIN changes ON changes.bucket = ? AND changes.key = json_each.value
 """
-_AT_PLACES = "SELECT item_id FROM json_each(?) JOIN ledger ON ledger.path_key = json_each.value"
+_AT_PLACES = "SELECT item_id FROM json_each(?) CROSS JOIN ledger ON ledger.path_key = json_each.value"
 _IS_WAITING = "SELECT 1 FROM changes WHERE bucket = :bucket AND key = :key AND state = 'waiting'"
 _IS_UNFINISHED = "etag = '' AND NOT is_folder"
 # A waiting key is the workers' business, and so is one whose entry they wrote since it was looked at; a place that another key

@@ -12,6 +12,7 @@ from typing import Protocol
 from sharepoint_proxy import rewriting
 from sharepoint_proxy.content import ObjectReader
 from sharepoint_proxy.errors import OutageError, PermanentError, RenameUnderWayError
+from sharepoint_proxy.paths import comparison_key
 from sharepoint_proxy.records import DriveItem, Job, LedgerEntry, StoredObject, Upload
 
 _COPIES = ("Copy", "CompleteMultipartUpload", "reconcile")
@@ -89,15 +90,16 @@ class Moves:
         is_copy = job.event.endswith(_COPIES)
         left = job.marked_at + self._grace_seconds - self._clock()
         for entry in self._ledger.candidates(job, upload, only_removed=not is_copy):
-            if not self._routing.may_remove(entry.bucket, entry.key):
+            if not self._routing.may_remove(entry.bucket, entry.key) or _is_above(entry.path, upload.path):
                 continue
             if entry.etag != upload.etag and (reader is None or reader.quickxor() != entry.quickxor):
                 continue
             if self._is_there(entry, asked_for=job):
                 if is_copy and left > 0:
-                    raise RenameUnderWayError(
-                        "It may be the renaming of an object that is still there.", retry_after=left
-                    )
+                    # Sooner than the removal of the source is due: whoever is first has its entry.
+                    soon = left / 2 if left > self._grace_seconds / 4 else left
+                    sentence = "It may be the renaming of an object that is still there."
+                    raise RenameUnderWayError(sentence, retry_after=soon)
             elif self._ledger.take(job, entry):
                 return replace(entry, bucket=job.bucket, key=job.key)
         return None
@@ -149,3 +151,8 @@ def _is_same_content(entry: LedgerEntry, upload: Upload, reader: ObjectReader | 
         return True
     is_multipart = "-" in entry.etag or "-" in upload.etag
     return is_multipart and reader is not None and reader.quickxor() == entry.quickxor
+
+
+def _is_above(path: str, other: str) -> bool:
+    """True if a file at PATH stands where the folder of OTHER must be: it cannot be moved into itself."""
+    return comparison_key(other).startswith(f"{comparison_key(path)}/")

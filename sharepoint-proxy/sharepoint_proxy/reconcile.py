@@ -39,7 +39,7 @@ _IN_DOUBT = frozenset({Verdict.MISSING, Verdict.EDITED})
 """The ledger says that the library is right, and it is not: the workers must not believe the ledger."""
 
 _READERS = 4
-_WRITE_SECONDS = 1.0
+_WRITE_SECONDS = 5.0
 """What was read is written down so often: a run that is interrupted has not read for nothing."""
 
 _OBJECT_TRIES = 4

@@ -235,7 +235,8 @@ def _columns(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def _brokers(text: str) -> tuple[str, ...]:
-    if not all(map(_BROKER.fullmatch, names := _items(text))):
+    names = _items(text) if text else ()
+    if not all(map(_BROKER.fullmatch, names)):
         raise ValueError("it must be a list of brokers with their ports, like kafka-1:9092,kafka-2:9092")
     return names
 
@@ -339,7 +340,7 @@ class Settings:
     sync_max_lag_seconds: float = field(metadata=_from("SYNC_MAX_LAG_SECONDS", _number(0, 3600), "5"))
     max_attempts: int = field(metadata=_from("MAX_ATTEMPTS", _whole(1, 1000), "12"))
     max_delete_percent: float = field(metadata=_from("MAX_DELETE_PERCENT", _number(0, 100), "10"))
-    kafka_brokers: tuple[str, ...] | None = field(metadata=_from("KAFKA_BROKERS", _brokers))
+    kafka_brokers: tuple[str, ...] = field(metadata=_from("KAFKA_BROKERS", _brokers, ""))
     kafka_topic: str = field(metadata=_from("KAFKA_TOPIC", _topic, "minio-events"))
     kafka_dead_letter_topic: str | None = field(metadata=_from("KAFKA_DEAD_LETTER_TOPIC", _topic))
     kafka_group: str = field(metadata=_from("KAFKA_GROUP", str, "sharepoint-proxy"))

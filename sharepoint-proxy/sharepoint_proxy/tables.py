@@ -96,10 +96,7 @@ WHERE state = 'waiting' AND large = ? AND due_at <= ? AND {_IS_FREE} ORDER BY du
 
 NEXT_DUE = f"SELECT due_at FROM changes WHERE state = 'waiting' AND large = ? AND {_IS_FREE} ORDER BY due_at LIMIT 1"  # noqa: S608 - as above
 
-COUNT_DUE = """
-SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM changes WHERE state = 'waiting' AND large = 0 AND due_at <= ?1 LIMIT ?2))
-    + (SELECT COUNT(*) FROM (SELECT 1 FROM changes WHERE state = 'waiting' AND large = 1 AND due_at <= ?1 LIMIT ?2)) AS due
-"""
+ANY_DUE = "SELECT 1 FROM changes WHERE state = 'waiting' AND large = ? AND due_at <= ? LIMIT ?"
 
 COUNTS = """
 SELECT (SELECT rows FROM tally WHERE state = 'waiting') AS waiting, (SELECT rows FROM tally WHERE state = 'parked') AS parked,

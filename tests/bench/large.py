@@ -22,7 +22,7 @@ _DAY_SECONDS = 86_400.0
 
 def one_large(plan: Plan) -> list[Work]:
     """One file of 1 GiB over a line of 25 MB/s a stream."""
-    size_mib = plan.of(1024, quick=100)
+    size_mib = plan.of(1024, quick=75)
     with plan.ground(_LINE) as ground:
         rclone = ground.rclone()
         objects = fresh(ground, count=1, size=size_mib * MIB)

@@ -30,13 +30,26 @@ class PlainLibrary:
 
     def send(self, path: str, size: int, fragments: Iterator[bytes]) -> None:
         """Store SIZE bytes at PATH by an upload session, one of FRAGMENTS after the other."""
-        url = self._json("POST", f"{self._at(path)}/createUploadSession", json={})["uploadUrl"]
+        url = self.new_session(path)
         position = 0
         for fragment in fragments:
             end = position + len(fragment)
             headers = {"Authorization": None, "Content-Range": f"bytes {position}-{end - 1}/{size}"}
             self._session.put(url, data=fragment, headers=headers, timeout=_TIMEOUT_SECONDS).raise_for_status()
             position = end
+
+    def new_session(self, path: str) -> str:
+        """The URL of a new upload session for PATH."""
+        return str(self._json("POST", f"{self._at(path)}/createUploadSession", json={})["uploadUrl"])
+
+    def content_url(self, path: str) -> str:
+        """Where the content of the file at PATH is put."""
+        return f"{self._base_url}{self._at(path)}/content"
+
+    @property
+    def authorization(self) -> str:
+        """The header with its token."""
+        return str(self._session.headers["Authorization"])
 
     def make_folder(self, path: str) -> None:
         """Make the folder PATH, and those above it, where they are missing."""

@@ -105,7 +105,7 @@ def _notes(works: Iterable[Work]) -> Iterator[str]:
 
 
 def _said(figures: Mapping[Figure, Spread]) -> Iterator[str]:
-    return (f"{spread(found)} {figure}" for figure, found in figures.items())
+    return (f"{figure}: {spread(found)}" for figure, found in figures.items())
 
 
 def _named(who: str, note: str) -> str:

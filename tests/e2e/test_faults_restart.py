@@ -78,7 +78,7 @@ def test_a_stop_does_not_wait_for_a_fragment_longer_than_its_grace(stage: Stage)
     key, content = f"{FOLDER}/hanging.bin", os.urandom(SIZE)
     stage.graph.add_fault(Fault(Match(FRAGMENT, key), Hang(60), after=2))
     stage.put(key, content)
-    stage.graph.wait_for(lambda: len(calls_about(stage, key, FRAGMENT)) == 2)
+    wait_until(lambda: stage.graph.pending_faults() == [])
     began = time.monotonic()
     stage.service.stop()
     took = time.monotonic() - began

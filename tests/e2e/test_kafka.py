@@ -97,11 +97,12 @@ def test_the_lag_of_each_partition_can_be_watched(stage: GroupStage) -> None:
     """Kafka's client tells it every two seconds."""
     stage.put(f"{FOLDER}/lag.txt", b"x")
     stage.settle()
+    expected = dict.fromkeys(range(stage.cluster.partitions), 0.0)
     deadline = time.monotonic() + 10
-    while (lags := lags_of(stage.replica)) != dict.fromkeys(range(4), 0) and time.monotonic() < deadline:
+    while (lags := lags_of(stage.replica)) != expected and time.monotonic() < deadline:
         time.sleep(0.1)
 
-    assert lags == dict.fromkeys(range(4), 0)
+    assert lags == expected
 
 
 def test_a_successor_goes_on_where_a_replica_stopped_and_answers_for_its_files(stage: GroupStage) -> None:

@@ -61,8 +61,8 @@ def in_the_feed(stage: Stage) -> Command:
 
 
 def among_the_objects(stage: Stage) -> Command:
-    """A reconcile in the middle of reading the objects."""
-    stage.minio.latency = 0.5
+    """A reconcile in the middle of reading the objects, that has written down the first of them."""
+    stage.minio.latency = 0.8
     command = Console(stage).start("reconcile")
     wait_until(lambda: adopted(stage) > 0)
     assert adopted(stage) < len(OBJECTS)

@@ -194,7 +194,7 @@ def test_an_office_document_is_moved_without_a_byte(stage: Stage, rewriting: Off
 
 def test_it_moves_without_a_queue_directory_too(tmp_path: Path) -> None:
     """Events then come in parallel and in any order."""
-    with Stage(tmp_path, minio=StandinOptions()) as stage:
+    with Stage(tmp_path, settings={"DELETE_GRACE_SECONDS": "2"}, minio=StandinOptions()) as stage:
         stage.service.start()
         names = [f"bts-sio/{number}.txt" for number in range(10)]
         for name in names:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from simulator.kafka_cluster import PARTITIONS, Cluster, Watch, new_name
+from simulator.kafka_cluster import Cluster, Watch, new_name
 from simulator.minio_kafka import KafkaChannel
 from simulator.minio_standin import StandinOptions
 from simulator.options import SimulatorOptions
@@ -34,7 +34,7 @@ class GroupStage:
         self.group = new_name("sharepoint-proxy")
         cluster.make_topic(self.topic)
         cluster.make_topic(f"{self.topic}.dead")
-        self.channel = KafkaChannel(cluster.address, self.topic, partitions=PARTITIONS)
+        self.channel = KafkaChannel(cluster.address, self.topic, partitions=cluster.partitions)
         self._stage = Stage(folder, settings=settings, graph=graph, minio=StandinOptions(channel=self.channel))
         self.graph = self._stage.graph
         self.minio = self._stage.minio

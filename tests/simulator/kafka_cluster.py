@@ -10,9 +10,6 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 BROKERS_VARIABLE = "KAFKA_TEST_BROKERS"
-PARTITIONS = 4
-"""What each topic of the mock cluster has, whatever is asked for."""
-
 _SECONDS = 20.0
 _SILENT = {"log_level": 0}
 
@@ -23,6 +20,9 @@ class MockCluster:
     The producer that hosts it is the only client which knows its address, in its metadata (`test.mock.num.brokers` in librdkafka's
     CONFIGURATION.md).
     """
+
+    partitions = 4
+    """What each topic has there, whatever is asked for."""
 
     session_seconds = 4
     """More than the 3 s for which a first member waits for others there."""
@@ -49,6 +49,7 @@ class MockCluster:
 class RealCluster:
     """The cluster whose brokers KAFKA_TEST_BROKERS names, as `host:port,host:port`."""
 
+    partitions = 12
     session_seconds = 6
     """The shortest that a broker takes if nobody configured it otherwise."""
 
@@ -56,9 +57,9 @@ class RealCluster:
         self.address = os.environ[BROKERS_VARIABLE]
 
     def make_topic(self, name: str) -> None:
-        """Make the topic NAME with as many partitions as the mock cluster's have."""
+        """Make the topic NAME."""
         administrator = AdminClient({"bootstrap.servers": self.address, **_SILENT})
-        administrator.create_topics([NewTopic(name, PARTITIONS, 1)])[name].result(_SECONDS)
+        administrator.create_topics([NewTopic(name, self.partitions, 1)])[name].result(_SECONDS)
 
 
 Cluster = MockCluster | RealCluster
@@ -79,7 +80,7 @@ def messages_in(cluster: Cluster, topic: str, *, count: int, timeout: float = _S
             **_SILENT,
         }
     )
-    reader.assign([TopicPartition(topic, partition, 0) for partition in range(PARTITIONS)])
+    reader.assign([TopicPartition(topic, partition, 0) for partition in range(cluster.partitions)])
     found: list[Message] = []
     deadline = time.monotonic() + timeout
     try:
@@ -99,7 +100,7 @@ class Watch:
 
     def __init__(self, cluster: Cluster, group: str, topic: str) -> None:
         self._asker = Consumer({"bootstrap.servers": cluster.address, "group.id": group, **_SILENT})
-        self._partitions = [TopicPartition(topic, each) for each in range(PARTITIONS)]
+        self._partitions = [TopicPartition(topic, each) for each in range(cluster.partitions)]
 
     def behind(self) -> int:
         """How many messages the group has not committed yet."""

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_LIFETIME = dt.timedelta(days=30)
+_LIFETIME = dt.timedelta(days=90)
 _BEGAN_BEFORE = dt.timedelta(hours=1)
 
 

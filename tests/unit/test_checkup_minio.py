@@ -9,6 +9,7 @@ from sharepoint_proxy.errors import OutageError, ProxyError, Subject, TransientE
 from sharepoint_proxy.findings import Finding, Step, Verdict
 
 WEBHOOK = "arn:minio:sqs::SHAREPOINT:webhook"
+KAFKA = "arn:minio:sqs::SHAREPOINT:kafka"
 BOTH = frozenset({"s3:ObjectCreated:*", "s3:ObjectRemoved:*"})
 PREFIX = "administration/"
 
@@ -192,3 +193,16 @@ def test_what_is_skipped_is_what_would_have_been_tried() -> None:
     skipped = [(finding.step, finding.tried) for finding in skip_bucket(watched, "the step MinIO")]
 
     assert skipped == tried
+
+
+def test_where_events_come_by_kafka_the_rules_must_go_there() -> None:
+    step = Step("event rules", "look")
+    rules = [Rule(prefix=PREFIX, arn=WEBHOOK)]
+    missing = rule_finding(step, rules, bucket="lycee", prefix=PREFIX, way="kafka")
+    found = rule_finding(step, [*rules, Rule(prefix=PREFIX, arn=KAFKA)], bucket="lycee", prefix=PREFIX, way="kafka")
+
+    assert missing.verdict is Verdict.FAILED
+    assert "none to Kafka" in missing.found
+    assert f"mc event add ALIAS/lycee {KAFKA}" in missing.advice
+    assert "MINIO_NOTIFY_KAFKA_ENABLE_SHAREPOINT=on" in missing.advice
+    assert found.verdict is Verdict.OK

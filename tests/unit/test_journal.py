@@ -358,3 +358,30 @@ def test_a_text_that_is_no_proper_unicode_is_written_down_all_the_same(journal: 
     journal.settle(job, Outcome(state=State.WAITING, reason="\ud800"))
 
     assert claim_one(journal, "a").generation == generation
+
+
+def test_what_is_due_is_counted_up_to_a_limit(journal: Journal) -> None:
+    journal.mark([created("a"), created("b"), created("large", size=LARGE), removed("in grace")])
+
+    assert [journal.due(most=most) for most in (2, 3, 10)] == [2, 3, 3]
+
+
+def test_a_key_that_was_postponed_is_not_due(journal: Journal, clock: Clock) -> None:
+    journal.mark([created("locked"), created("ready")])
+    journal.settle(claim(journal, places=1)[0], Outcome(state=State.WAITING, delay=60))
+    assert journal.due(most=10) == 1
+
+    clock.turn(60)
+    assert journal.due(most=10) == 2
+
+
+def test_a_doubted_ledger_knows_only_what_is_written_afterwards(journal: Journal, clock: Clock) -> None:
+    journal.mark([created("before"), created("after")])
+    for job in claim(journal):
+        if job.key == "after":
+            journal.doubt_ledger()
+            clock.turn(1)
+        journal.settle(job, Outcome(state=State.SETTLED, entry=entry(job)))
+
+    assert journal.entry(BUCKET, "before") is None
+    assert journal.entry(BUCKET, "after") is not None

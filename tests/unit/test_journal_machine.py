@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from unit.fakes import BUCKET, GRACE_SECONDS, Clock, created, memory_folder, open_database, open_journal, removed
 
+from sharepoint_proxy.backlog import Backlog
 from sharepoint_proxy.events import SESSION_ABOVE_BYTES
 from sharepoint_proxy.records import Counts, Job, Outcome, State
 
@@ -120,6 +121,27 @@ class JournalMachine(RuleBasedStateMachine):
             # Nobody holds a place in this model, so whoever refused is gone by now.
             self._free(holder)
 
+    @rule(key=keys)
+    def somebody_has_a_key_tried_again(self, key: str) -> None:
+        is_free = key in self.changes and key not in self.jobs
+        assert self.backlog.retry(BUCKET, key) == is_free
+        if is_free:
+            self._look_again(self.changes[key])
+
+    @rule()
+    def somebody_has_all_parked_keys_tried_again(self) -> None:
+        parked = [change for change in self.changes.values() if change.state is State.PARKED]
+        assert self.backlog.retry_all() == len(parked)
+        for change in parked:
+            self._look_again(change)
+
+    @rule(key=keys)
+    def somebody_has_a_key_forgotten(self, key: str) -> None:
+        is_free = key in self.changes and key not in self.jobs
+        assert self.backlog.forget(BUCKET, key) == is_free
+        if is_free:
+            del self.changes[key]
+
     @invariant()
     def it_counts_what_the_model_holds(self) -> None:
         waiting = [change for change in self.changes.values() if change.state is State.WAITING]
@@ -165,6 +187,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.database = open_database(self._path)
         self.journal = open_journal(self.database, self.clock)
         self.journal.recover()
+        self.backlog = Backlog(self.database, clock=self.clock)
 
     def _mark(self, key: str, generation: int, *, grace: float, large: bool) -> None:
         assert generation > self.last_generation
@@ -196,8 +219,11 @@ class JournalMachine(RuleBasedStateMachine):
     def _free(self, holder: str) -> None:
         for change in self.changes.values():
             if change.state is State.PARKED and change.blocked_by == holder:
-                change.state, change.due_at = State.WAITING, self.clock.now
-                change.attempts, change.blocked_by = 0, None
+                self._look_again(change)
+
+    def _look_again(self, change: Change) -> None:
+        change.state, change.due_at = State.WAITING, self.clock.now
+        change.attempts, change.blocked_by = 0, None
 
     def _idle(self) -> dict[str, Change]:
         waiting = {key: change for key, change in self.changes.items() if change.state is State.WAITING}

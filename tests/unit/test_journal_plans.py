@@ -47,6 +47,7 @@ def work(journal: Journal) -> None:
     journal.keep_pause(30)
     journal.pause_left()
     journal.entry("lycee", "a")
+    journal.due(most=3)
 
 
 def remove(journal: Journal, clock: Clock) -> None:
