@@ -39,7 +39,7 @@ The rows of the building; each imports only from those above it, and no module f
     checkup_parts  consume_parts  library_parts  mirror_parts               parts of one task
       reconcile_parts  restore_parts
     wiring  toolbox                                                         join them: the service, the commands
-    wsgi  wsgi_kafka  __main__                                              what is started from outside
+    wsgi  wsgi_drain  wsgi_kafka  __main__                                  what is started from outside
 
 Modules of one row meet through small Protocols, declared where they are used, and are handed to each other by the joinery.
 """

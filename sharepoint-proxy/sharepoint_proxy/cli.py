@@ -87,7 +87,7 @@ class Toolbox(Protocol):
     def scope(self, name: str) -> tuple[str, str]: ...
     def findings(self) -> Iterator[Finding]: ...
     def story(self, bucket: str, key: str) -> Story: ...
-    def consume(self) -> int: ...
+    def consume(self, *, drain: bool) -> int: ...
 
 
 def run(toolbox: Toolbox, arguments: Sequence[str] | None = None) -> int:
@@ -266,14 +266,15 @@ def explain(toolbox: Toolbox, screen: Screen, *, key: str) -> int:
 
 
 @console.command()
+@click.option("--drain", is_flag=True, help="Join no group: finish what is recorded here, and end.")
 @click.pass_obj
-def consume(toolbox: Toolbox) -> int:
+def consume(toolbox: Toolbox, *, drain: bool) -> int:
     """Run the service with its events from Kafka, as one replica of a consumer group.
 
     It runs until it is stopped, and serves the same pages as without Kafka. Each replica needs a DATA_DIR of its own that outlives
     it. KAFKA_BROKERS and the other settings that begin so are explained in docs/kafka.md.
     """
-    return toolbox.consume()
+    return toolbox.consume(drain=drain)
 
 
 @console.command()

@@ -1,15 +1,20 @@
 """Joins what makes a service one replica of a Kafka consumer group, and starts it as that."""
 
+import contextlib
+import logging
 import os
+import signal
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
 from sharepoint_proxy.consumer import Consumer, Group, Metrics
-from sharepoint_proxy.errors import ConfigError
+from sharepoint_proxy.errors import ConfigError, JournalError
 from sharepoint_proxy.handover import Handover
 from sharepoint_proxy.journal import Journal
 from sharepoint_proxy.mirror import Mirror
@@ -20,6 +25,9 @@ from sharepoint_proxy.source import Source
 
 _GUNICORN_FILE = Path(__file__).resolve().parents[1] / "gunicorn.conf.py"
 _LEAVE_SECONDS = 10.0
+_LOOK_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
 
 
 def prove(settings: Settings, *, is_installed: Callable[[str], object] = find_spec) -> None:
@@ -48,14 +56,15 @@ def _problems(settings: Settings) -> Iterator[str]:
         )
 
 
-def become_the_service() -> NoReturn:
-    """Go on as gunicorn, in the place of this process, with the same environment."""
-    arguments = ["-m", "gunicorn", "--config", str(_GUNICORN_FILE), "sharepoint_proxy.wsgi_kafka:app"]
+def become_the_service(*, drain: bool) -> NoReturn:
+    """Go on as gunicorn, in the place of this process, with the same environment; with DRAIN only until the journal is worked off."""
+    application = "sharepoint_proxy.wsgi_drain:app" if drain else "sharepoint_proxy.wsgi_kafka:app"
+    arguments = ["-m", "gunicorn", "--config", str(_GUNICORN_FILE), application]
     os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - the arguments are ours
 
 
-class KafkaIntake:
-    """Kafka as a way into one service. From its making on the ledger of JOURNAL is believed only as far as a replica may."""
+class Replica(ABC):
+    """What a service has to be as one of several. From its making on the ledger of JOURNAL is believed only as far as that allows."""
 
     def __init__(
         self,
@@ -67,17 +76,26 @@ class KafkaIntake:
         wake: Callable[[], None],
         stopping: threading.Event,
     ) -> None:
-        self._settings = settings
         self._routing = routing
         self._journal = journal
+        self._stopping = stopping
         self._consumer = Consumer(
-            self._join, journal=journal, routing=routing, metrics=metrics, wake=wake, stopping=stopping
+            partial(_join, settings, journal),
+            journal=journal,
+            routing=routing,
+            metrics=metrics,
+            wake=wake,
+            stopping=stopping,
         )
-        self._thread = threading.Thread(target=self._consumer.run, name="kafka", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="replica", daemon=True)
         journal.doubt_ledger()
 
+    @abstractmethod
+    def _run(self) -> None:
+        """What it does beside its workers, until STOPPING is set."""
+
     def start(self) -> None:
-        """Join the group, and record what comes."""
+        """Begin, once the workers can work."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -101,7 +119,29 @@ class KafkaIntake:
         """MIRROR with what a replica has to beware of."""
         return ReplicaMirror(mirror.converge, routing=self._routing, source=source, journal=self._journal)
 
-    def _join(self) -> Group:
-        from sharepoint_proxy.kafka import Membership  # noqa: PLC0415 - other services lack Kafka's client
 
-        return Membership(self._settings, changed=self._journal.doubt_ledger)
+class Consuming(Replica):
+    """A replica that takes its share of the messages."""
+
+    def _run(self) -> None:
+        self._consumer.run()
+
+
+class Draining(Replica):
+    """A replica that takes nothing more, and ends gunicorn when its journal holds nothing that waits."""
+
+    def _run(self) -> None:
+        while not self._stopping.wait(_LOOK_SECONDS):
+            with contextlib.suppress(JournalError):
+                counts = self._journal.counts()
+                if counts.waiting + counts.working == 0:
+                    _log.info("drained", extra={"parked": counts.parked})
+                    # gunicorn's master is the parent of the process that serves.
+                    os.kill(os.getppid(), signal.SIGTERM)
+                    return
+
+
+def _join(settings: Settings, journal: Journal) -> Group:
+    from sharepoint_proxy.kafka import Membership  # noqa: PLC0415 - other services lack Kafka's client
+
+    return Membership(settings, changed=journal.doubt_ledger)

@@ -32,7 +32,9 @@ _NEEDED_WITHOUT_ROUTES: dict[str, object] = {"SITE_PATH": None, "ALLOWED_PREFIXE
 _REPLACED_BY_ROUTES = ("MINIO_BUCKETS", "ALLOWED_PREFIXES", "BUCKET_AS_FOLDER")
 _OURS = {variable.name for variable in VARIABLES.values()}
 _SECRETS = {variable.name for variable in VARIABLES.values() if variable.secret}
-_KNOWN = _OURS | {f"{name}_FILE" for name in _SECRETS} | {*_ROOT_USER.values(), "MINIO_IMAGE", "MC_IMAGE", "KAFKA_IMAGE"}
+_KNOWN = (
+    _OURS | {f"{name}_FILE" for name in _SECRETS} | {*_ROOT_USER.values(), "MINIO_IMAGE", "MC_IMAGE", "KAFKA_IMAGE"}
+)
 
 _WEBHOOK_FILES = ("WEBHOOK_SECRET_FILE", "WEBHOOK_SECRET_PREVIOUS_FILE")
 _LOOK_EACH_SECONDS = 1.0

@@ -286,8 +286,24 @@ def _unreachable(error: Exception) -> TransientError:
     return OutageError(sentence, subject=Subject.GRAPH) if kind in _NO_CONNECTION else TransientError(sentence)
 
 
+class _Session(requests.Session):
+    """Asks the environment for proxies and certificates once for each host: to read it all with each request costs as much as TLS."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._settings: dict[tuple[str, str], Mapping[str, Any]] = {}
+
+    def merge_environment_settings(self, url: Any, *given: Any) -> Any:
+        """The settings for URL; what else is GIVEN is the same with each request of this module."""
+        address = urlsplit(url)
+        host = (address.scheme, address.netloc)
+        if host not in self._settings:
+            self._settings[host] = super().merge_environment_settings(url, *given)
+        return dict(self._settings[host])
+
+
 def _session(connections: int) -> requests.Session:
-    session = requests.Session()
+    session = _Session()
     # No retry in the adapter: a streamed body cannot be sent twice, and the journal owns the waiting.
     session.mount("https://", HTTPAdapter(pool_connections=4, pool_maxsize=connections, max_retries=0))
     session.headers["User-Agent"] = USER_AGENT

@@ -23,8 +23,11 @@ class QuickXorHash:
 
     def update(self, data: bytes) -> None:
         """Add DATA; memory stays proportional to the largest piece given, not to their sum."""
-        at_byte = self._length % _PERIOD_BYTES
-        self._folded ^= int.from_bytes(data, "little") << (8 * at_byte)
+        value = int.from_bytes(data, "little")
+        # A shift copies all of it, even one by nothing; pieces of whole periods need none.
+        if at_byte := self._length % _PERIOD_BYTES:
+            value <<= 8 * at_byte
+        self._folded ^= value
         self._length += len(data)
 
     def digest(self) -> bytes:

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
-from itertools import takewhile
 from typing import Protocol, TypeVar
 
 from sharepoint_proxy.comparison import (
@@ -317,8 +316,13 @@ class Reconciler:
     def _etags(self, found: Sequence[Found], *, prefix: str, after: str) -> dict[str, str]:
         """The eTags by key that MinIO has now for the objects between the key AFTER and the last one FOUND."""
         last = found[-1].case.stored
-        listed = takewhile(lambda stored: stored.key <= last.key, self._source.listed(last.bucket, prefix, after=after))
-        return {stored.key: stored.etag for stored in listed}
+        etags = {}
+        for stored in self._source.listed(last.bucket, prefix, after=after):
+            if stored.key <= last.key:
+                etags[stored.key] = stored.etag
+            if stored.key >= last.key:
+                break
+        return etags
 
 
 def _event(stored: StoredObject) -> ObjectEvent:

@@ -17,8 +17,8 @@ from minio.error import InvalidResponseError, MinioException, S3Error, ServerErr
 from sharepoint_proxy.errors import OutageError, PermanentError, SourceChangedError, Subject, TransientError
 from sharepoint_proxy.records import StoredObject
 
-PIECE_BYTES = 128 * 1024
-"""How much of an object is in memory at a time, per transfer."""
+PIECE_BYTES = 160 * 1024
+"""How much of an object is in memory at a time, per transfer: half the unit of which fragments consist, and whole periods of their hash."""
 
 _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 60.0

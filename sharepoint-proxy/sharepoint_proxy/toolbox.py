@@ -126,10 +126,10 @@ class Toolbox:
         """What a check finds, step by step."""
         return make_checkup(self.variables).findings()
 
-    def consume(self) -> NoReturn:
-        """Go on as the service, with its events from Kafka."""
+    def consume(self, *, drain: bool) -> NoReturn:
+        """Go on as the service, with its events from Kafka, or with DRAIN until its journal is worked off."""
         consume_parts.prove(self.settings)
-        consume_parts.become_the_service()
+        consume_parts.become_the_service(drain=drain)
 
     def counts(self) -> Counts:
         """How much the journal holds."""

@@ -17,7 +17,7 @@ from sharepoint_proxy.alarms import Alarms
 from sharepoint_proxy.assembly import Configuration
 from sharepoint_proxy.backlog import Backlog
 from sharepoint_proxy.column_memory import ColumnMemory
-from sharepoint_proxy.consume_parts import KafkaIntake
+from sharepoint_proxy.consume_parts import Replica
 from sharepoint_proxy.database import Database
 from sharepoint_proxy.errors import ConfigError, JournalError, OutageError, ProxyError
 from sharepoint_proxy.handover import Handover
@@ -89,10 +89,10 @@ def prepare_journal_or_exit(settings: Settings) -> None:
 class Service:
     """One mirror: its journal, its threads and its WSGI application. Build it in the process that serves, after any fork.
 
-    IN_GROUP takes events from Kafka too, as one replica of the consumer group that the settings name.
+    With REPLICA it is one of several that share the library, and a consumer group of Kafka.
     """
 
-    def __init__(self, configuration: Configuration, *, in_group: bool = False) -> None:
+    def __init__(self, configuration: Configuration, *, replica: type[Replica] | None = None) -> None:
         settings = configuration.settings
         self._configuration = configuration
         self._settings = settings
@@ -123,7 +123,7 @@ class Service:
             alarms=self._alarms,
             watchers=(self._activity, self._metrics),
         )
-        self._kafka = self._make_kafka_intake() if in_group else None
+        self._replica = None if replica is None else self._make_replica(replica)
         self._connector = threading.Thread(target=self._connect, name="connector", daemon=True)
         self.app = self._make_app()
 
@@ -149,8 +149,8 @@ class Service:
         # It may hang in a call to Graph, and has nothing to settle.
         if self._connector.is_alive():
             self._connector.join(_CONNECTOR_STOP_SECONDS)
-        if self._kafka is not None:
-            self._kafka.stop()
+        if self._replica is not None:
+            self._replica.stop()
         self._workers.stop()
         self._database.close()
 
@@ -215,14 +215,14 @@ class Service:
                 throttle=self._throttle,
                 alarms=self._alarms.subjects,
                 not_ready=self._what_is_away,
-                lag=lambda: self._kafka.lag() if self._kafka is not None else {},
+                lag=lambda: self._replica.lag() if self._replica is not None else {},
                 reconciled=lambda: Reconciled.parse(self._notes.read(LAST)),
                 reconcile_interval=self._settings.reconcile_hours * _HOUR_SECONDS,
             )
         )
 
-    def _make_kafka_intake(self) -> KafkaIntake:
-        return KafkaIntake(
+    def _make_replica(self, replica: type[Replica]) -> Replica:
+        return replica(
             self._settings,
             self._configuration.routing,
             self._journal,
@@ -240,8 +240,8 @@ class Service:
 
     def _what_is_away(self) -> list[str]:
         """What keeps keys from being mirrored, but for the journal."""
-        kafka = self._kafka.problems() if self._kafka is not None else ()
-        return [*self._not_ready, *self._alarms.sentences(), *self._configuration.certificate.problems(), *kafka]
+        replica = self._replica.problems() if self._replica is not None else ()
+        return [*self._not_ready, *self._alarms.sentences(), *self._configuration.certificate.problems(), *replica]
 
     def _keep_pause(self, seconds: float) -> None:
         try:
@@ -294,7 +294,7 @@ class Service:
             routing=self._configuration.routing,
             source=self._activity.watched(source),
             journal=self._journal,
-            handover=handover if self._kafka is None else self._kafka.believed(handover),
+            handover=handover if self._replica is None else self._replica.believed(handover),
             memory=ColumnMemory(self._database),
             library=shelf,
             sessions=sessions,
@@ -304,7 +304,7 @@ class Service:
             seconds=self._clock,
             clock=lambda: datetime.fromtimestamp(self._clock(), UTC),
         ).mirror()
-        self._converge = (mirror if self._kafka is None else self._kafka.careful(mirror, source)).converge
+        self._converge = (mirror if self._replica is None else self._replica.careful(mirror, source)).converge
         self._not_ready = []
         counts = self._journal.counts()
         certificate_sha256 = self._configuration.credential.thumbprint_sha256
@@ -319,8 +319,8 @@ class Service:
         reopening = Reopening(shelf, self._alarms, self._backlog, wake=self._workers.wake, stopping=self._stopping)
         reopening.start(closed)
         self._workers.start()
-        if self._kafka is not None:
-            self._kafka.start()
+        if self._replica is not None:
+            self._replica.start()
         self._start_reconciling(source, shelf)
 
     def _start_reconciling(self, source: Source, shelf: Libraries) -> None:

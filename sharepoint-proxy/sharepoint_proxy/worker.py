@@ -24,7 +24,7 @@ from sharepoint_proxy.records import Action, Job, Outcome, State
 
 _log = logging.getLogger(__name__)
 
-_IDLE_SECONDS = 2.0
+_IDLE_SECONDS = 0.5
 """Commands mark keys too, in the same journal, and cannot wake the service."""
 
 _CROWDED_SECONDS = 1.0

@@ -14,6 +14,9 @@ from typing import Any, Self
 from simulator.minio_events import ObjectState
 
 BUCKET = "lycee"
+SUFFIX = ".bin"
+"""Of all keys; SharePoint leaves the content of such files alone."""
+
 PIECE_BYTES = 256 * 1024
 
 _PERIOD_BYTES = 1_048_573
@@ -85,7 +88,7 @@ class Batch:
     def objects(self) -> Iterator[Synthetic]:
         """Each of them, in the order of their keys."""
         for number in range(self.count):
-            key = f"{self.prefix}{number:06}.bin"
+            key = f"{self.prefix}{number:06}{SUFFIX}"
             yield Synthetic(key=key, size=self.size, seed=self.seed + number, modified=self.modified)
 
     def as_json(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 from measure.senders import ORIGIN, Answered, exchange
 
@@ -16,7 +16,10 @@ MINIO_SENDERS = 8
 """MinIO without a queue directory posts from as many senders as it has cores; with one, from a single sender."""
 
 Act = Callable[[], Iterable[bytes]]
-"""Does something to the bucket, if anything, and gives the bodies of the events as it raises them."""
+"""Does something to the bucket, and gives the bodies of the events as it raises them."""
+
+Bodies = SimpleQueue[bytes | None]
+"""Bodies to post, in their order, and None at the end for each sender."""
 
 _TIMEOUT_SECONDS = 120.0
 _NS_PER_SECOND = 1_000_000_000
@@ -37,33 +40,39 @@ def connected(port: int) -> http.client.HTTPConnection:
 
 def post(port: int, bodies: Iterable[bytes], *, senders: int) -> list[Answered]:
     """Post BODIES to the service at PORT from SENDERS at once; RuntimeError when one is not taken."""
-    return play(port, (_only(body) for body in bodies), senders=senders)
-
-
-def play(port: int, acts: Iterable[Act], *, senders: int) -> list[Answered]:
-    """Let SENDERS at once do the next of ACTS and post its events; RuntimeError when one is not taken."""
-    queue: SimpleQueue[Act] = SimpleQueue()
-    for act in acts:
-        queue.put(act)
+    queue: Bodies = SimpleQueue()
+    for body in (*bodies, *[None] * senders):
+        queue.put(body)
     with ThreadPoolExecutor(senders) as threads:
-        parts = [threads.submit(_play_on, port, queue) for _ in range(senders)]
-        answers = [answer for part in parts for answer in part.result()]
+        parts = [threads.submit(_post_all, port, queue) for _ in range(senders)]
+        return [answer for part in parts for answer in part.result()]
+
+
+def relay(port: int, acts: Iterable[Act], *, hands: int) -> list[Answered]:
+    """Let so many HANDS do ACTS, and post what events they raise as from a queue directory: one after the other, holding up no hand."""
+    queue: Bodies = SimpleQueue()
+    with ThreadPoolExecutor(hands) as others, ThreadPoolExecutor(1) as sender:
+        answers = sender.submit(_post_all, port, queue)
+        try:
+            for _ in others.map(lambda act: _do(act, queue), acts):
+                pass
+        finally:
+            queue.put(None)
+        return answers.result()
+
+
+def _do(act: Act, queue: Bodies) -> None:
+    for body in act():
+        queue.put(body)
+
+
+def _post_all(port: int, queue: Bodies) -> list[Answered]:
+    """Post what comes in QUEUE, up to the None that ends it."""
+    answers: list[Answered] = []
+    with closing(connected(port)) as connection:
+        while (body := queue.get()) is not None:
+            answers.append(exchange(connection, body))
     refused = [answer.status for answer in answers if not 200 <= answer.status < 300]
     if refused:
         raise RuntimeError(f"The service refused {len(refused)} events, the first with {refused[0]}.")
     return answers
-
-
-def _only(body: bytes) -> Act:
-    return lambda: (body,)
-
-
-def _play_on(port: int, queue: SimpleQueue[Act]) -> list[Answered]:
-    answers: list[Answered] = []
-    with closing(connected(port)) as connection:
-        while True:
-            try:
-                act = queue.get_nowait()
-            except Empty:
-                return answers
-            answers += [exchange(connection, body) for body in act()]

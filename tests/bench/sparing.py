@@ -10,7 +10,7 @@ from bench.deeds import check, folder_of, fresh, mirrored
 from bench.ground import Ground, Line
 from bench.peer import BUCKET_REMOTE, LIBRARY_REMOTE, Rclone
 from bench.plan import MILLISECONDS_PER_SECOND, Plan, at_most
-from bench.posting import MINIO_SENDERS, Act, body_of, play, post
+from bench.posting import MINIO_SENDERS, Act, body_of, post, relay
 from bench.processes import Ended
 from bench.results import Contender, Figure, Run, Who, Work
 from bench.small import SMALL_BYTES
@@ -23,6 +23,7 @@ _VERSIONS = 20
 _MORE_UPLOADS = 1.1
 _OBJECTS_A_CALL = 200
 _CALLS_BESIDE = 20
+_WRITERS = 8
 _MOVERS = 4
 """`mc mv` moves so many objects of a folder at once."""
 
@@ -151,7 +152,7 @@ def _overwritten(ground: Ground, keys: int, *, is_live: bool) -> Run:
         watch = service.reset()
         began = time.perf_counter()
         if is_live:
-            play(service.port, _written_one_by_one(ground, versions), senders=MINIO_SENDERS)
+            relay(service.port, _written_one_by_one(ground, versions), hands=_WRITERS)
         else:
             written = [each for version in versions for each in ground.bucket.put(version)]
             began = time.perf_counter()
@@ -199,14 +200,14 @@ def _renamed(ground: Ground, files: int, folders: list[str]) -> Run:
         folders.append(ground.new_prefix())
         watch = service.reset()
         began = time.time()
-        play(service.port, (partial(_move, ground, each, folders[-1]) for each in objects), senders=_MOVERS)
+        relay(service.port, (partial(_move, ground, each, folders[-1]) for each in objects), hands=_MOVERS)
         service.process.wait_until_idle(_SETTLE_SECONDS)
         watch.look()
         cpu_seconds = service.cpu_seconds()
     check(ground, folders[-1], [replace(each, key=_below(folders[-1], each)) for each in objects])
     return {
         Figure.CALLS: len(watch.calls),
-        Figure.CALLS_PER_FILE: (len(watch.calls) - len(watch.calls_for_folders())) / files,
+        Figure.CALLS_PER_FILE: len(watch.calls_for_files()) / files,
         Figure.BYTES: watch.bytes_uploaded,
         Figure.SECONDS: max(call.at for call in watch.calls) + _LATENCY_SECONDS - began,
         Figure.CPU_PER_FILE: cpu_seconds * MILLISECONDS_PER_SECOND / files,

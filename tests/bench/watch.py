@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 
+from bench.bucket import SUFFIX
 from simulator.calls import Call, CallKind
 from simulator.remote import RemoteSimulator
 
@@ -55,9 +56,9 @@ class Watch:
         """The calls that are about items whose path begins with FOLDER."""
         return [call for call in self.calls if call.item_path.startswith(folder)]
 
-    def calls_for_folders(self) -> list[Call]:
-        """The calls that make a folder, or look for one."""
-        return [call for call in self.calls if call.kind is CallKind.FOLDER_CREATE or not call.item_path]
+    def calls_for_files(self) -> list[Call]:
+        """The calls that are about an object's file, and not about a folder."""
+        return [call for call in self.calls if call.item_path.endswith(SUFFIX)]
 
     @property
     def files(self) -> int:

@@ -37,7 +37,8 @@ class ListingRelay:
             def do_GET(self) -> None:
                 relay.answer(self)
 
-            do_HEAD = do_GET
+            def do_HEAD(self) -> None:
+                relay.answer(self)
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""

@@ -18,6 +18,7 @@ from e2e.comparing import (
 from e2e.console import Console
 from e2e.trouble import MIB, calm, nudge, versions_of
 
+from simulator.minio_store import StoredKey
 from simulator.options import OfficeRewriting
 from simulator.stage import Stage
 
@@ -250,6 +251,7 @@ def test_all_objects_are_read_for_a_verification(stage: Stage, folder: str) -> N
     stage.settle()
     stage.graph.clear_calls()
     stored = stage.minio._store.find("lycee", keys[1], "")
+    assert isinstance(stored, StoredKey)
     stored.seed = 99
 
     assert compare(stage, folder) == {"same": 3}

@@ -27,8 +27,15 @@ LANGUAGES = {"http", "ini", "json", "mermaid", "powershell", "promql", "sh", "te
 
 # What looks like a setting: words in capitals, joined by underscores.
 NAME = re.compile(r"(?<![\w.$%/-])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?!\w)")
-OF_MINIO = re.compile(r"MINIO_NOTIFY_WEBHOOK_(ENABLE|ENDPOINT|AUTH_TOKEN|QUEUE_DIR|QUEUE_LIMIT)_SHAREPOINT")
+OF_MINIO = re.compile(
+    r"MINIO_NOTIFY_(WEBHOOK_(ENABLE|ENDPOINT|AUTH_TOKEN|QUEUE_DIR|QUEUE_LIMIT)|KAFKA_(ENABLE|BROKERS|TOPIC|QUEUE_DIR|BATCH_SIZE"
+    r"|TLS|SASL|SASL_MECHANISM|SASL_USERNAME|SASL_PASSWORD|CLIENT_TLS_CERT|CLIENT_TLS_KEY))_SHAREPOINT"
+)
 OF_OTHERS = {
+    "COMPOSE_FILE": "of docker compose",
+    "KAFKA_TEST_BROKERS": "of the tests",
+    "SASL_PLAINTEXT": "a word of Kafka's",
+    "SASL_SSL": "a word of Kafka's",
     "MINIO_API_SYNC_EVENTS": "of MinIO",
     "RESTORE_ACCESS_KEY": "of one command of the console",
     "RESTORE_SECRET_KEY": "of one command of the console",
@@ -49,8 +56,8 @@ def settings() -> set[str]:
     """Every variable that the service, compose or a script reads."""
     service = {variable.name for variable in VARIABLES.values()}
     files = {f"{variable.name}_FILE" for variable in VARIABLES.values() if variable.secret}
-    compose = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text(encoding="utf-8")))
-    return service | files | compose
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("docker-compose.yml", "docker-compose.kafka.yml")]
+    return service | files | {name for text in texts for name in re.findall(r"\$\{([A-Z_]+)", text)}
 
 
 def where(block: Block) -> str:

@@ -27,6 +27,7 @@ SITE_ID = "contoso.sharepoint.com,11111111-1111-1111-1111-111111111111,22222222-
 IN_CI = "CI runs it by itself"
 DOCKER = "needs Docker, and images from the network"
 MINIO = "needs MinIO's client and a server"
+KAFKA = "needs Kafka's tools and brokers"
 MACHINE = "changes the machine itself"
 LASTS = "runs for minutes, or until it is stopped"
 
@@ -48,6 +49,13 @@ NOT_RUN = {
         "docker compose up -d --build": DOCKER,
         "git pull": DOCKER,
         "docker compose up -d --build --no-deps sharepoint-proxy": DOCKER,
+    },
+    "docs/kafka.md": {
+        "docker compose -f docker-compose.yml -f docker-compose.kafka.yml up -d --build": DOCKER,
+        "mc event remove myminio/lycee --force": MINIO,
+        "kafka-topics.sh --bootstrap-server kafka-1:9092 --create --topic minio-events --partitions 12 --replication-factor 3": KAFKA,
+        "scripts/install kafka": LASTS,
+        "docker compose -f docker-compose.yml -f docker-compose.kafka.yml stop sharepoint-proxy-2": DOCKER,
     },
     "docs/operations.md": {
         "docker compose up -d": DOCKER,

@@ -73,7 +73,7 @@ ROWS: list[tuple[str, set[str]]] = [
         {"checkup_parts", "consume_parts", "library_parts", "mirror_parts", "reconcile_parts", "restore_parts"},
     ),
     ("joinery: the only places where all parts are known", {"toolbox", "wiring"}),
-    ("what is started from outside", {"__main__", "wsgi", "wsgi_kafka"}),
+    ("what is started from outside", {"__main__", "wsgi", "wsgi_drain", "wsgi_kafka"}),
 ]
 ROW_OF = {module: number for number, (_, modules) in enumerate(ROWS) for module in modules}
 

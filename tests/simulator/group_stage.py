@@ -81,6 +81,14 @@ class GroupStage:
             self.wait_for_partitions(self.replica)
         return self.replica
 
+    def drain(self, replica: ServiceProcess) -> ServiceProcess:
+        """What works off the journal of REPLICA, which must not run, and ends by itself."""
+        self.replicas.append(
+            ServiceProcess(self.environment(), data_dir=replica.data_dir, command=("cli", "consume", "--drain"))
+        )
+        self.replica.start(wait=False)
+        return self.replica
+
     def wait_for_partitions(self, replica: ServiceProcess) -> None:
         """Return when REPLICA holds partitions."""
         replica.wait_for_line(

@@ -147,6 +147,10 @@ class ServiceProcess:
         """The largest resident set so far of any process of the service, as the kernel counted it."""
         return max(_peak_bytes(pid) for pid in self._pids())
 
+    def wait(self, timeout: float = 40.0) -> int:
+        """The exit code, once it has ended by itself."""
+        return 0 if self._process is None else self._process.wait(timeout)
+
     def stop(self, timeout: float = 40.0) -> int:
         """Ask it to stop as Docker does, with SIGTERM; the exit code."""
         if self._process is None:

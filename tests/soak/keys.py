@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - the names are those that SharePoint holds
 """The keys that the users of a soak write to, and where each of them belongs in the library.
 
 Written down here and not asked of the service: this is what its work is judged by.

@@ -4,10 +4,10 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from unit.fake_library import APPLICATION_ID, Item
-from unit.fakes import BUCKET, memory_folder
+from unit.fakes import memory_folder
 from unit.world import World
 
 from sharepoint_proxy import inventory
@@ -39,7 +39,7 @@ class Items(dict[str, Item]):
         for path in _above(item.path):
             super().setdefault(comparison_key(path), Item(id=f"folder {path}", path=path, content=None, by=item.by))
 
-    def setdefault(self, place: str, item: Item) -> Item:  # type: ignore[override] # none is ever set without a value
+    def setdefault(self, place: str, item: Item) -> Item:
         if place not in self:
             self[place] = item
         return self[place]
@@ -161,7 +161,7 @@ class LibraryFeed:
 class OneAfterAnother:
     """Readers without threads, so that a run can be repeated exactly."""
 
-    def __enter__(self) -> "OneAfterAnother":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

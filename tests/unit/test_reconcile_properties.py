@@ -15,7 +15,7 @@ from unit.fakes import BUCKET
 from unit.reconciled_world import ReconciledWorld
 
 from sharepoint_proxy.comparison import MARKED, Order, Verdict
-from sharepoint_proxy.errors import NameRefusedError, OccupiedError
+from sharepoint_proxy.errors import NameRefusedError
 from sharepoint_proxy.paths import comparison_key
 
 PREFIX = "d/"
