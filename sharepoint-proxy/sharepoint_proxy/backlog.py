@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 # Finds its rows, and whether a worker has them, by indexes.
 _ROWS = """
-SELECT changes.*, claims.key IS NOT NULL AS working FROM changes LEFT JOIN claims USING (bucket, key)
+SELECT changes.*, claims.key IS NOT NULL AS is_claimed FROM changes LEFT JOIN claims USING (bucket, key)
 """
 _RETRY = "UPDATE changes SET state = 'waiting', due_at = ?, attempts = 0, blocked_by = NULL"
 _HASTEN = "UPDATE changes SET due_at = ? WHERE state = 'waiting' AND reason = ?"
@@ -91,7 +91,7 @@ def _change(row: Any) -> Change:
         bucket=row["bucket"],
         key=row["key"],
         state=State(row["state"]),
-        is_working=bool(row["working"]),
+        is_working=bool(row["is_claimed"]),
         event=row["event"],
         marked_at=row["marked_at"],
         due_at=row["due_at"],

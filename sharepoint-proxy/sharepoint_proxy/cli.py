@@ -303,9 +303,8 @@ def reconcile(toolbox: Toolbox, screen: Screen, *, prefix: str | None, wait: boo
     with screen.bar(unit="items") as bar:
         summary = reconciling.run(order, _Watched(bar, screen, shows_all=order.dry_run))
     telling.show_summary(screen, summary, order)
-    if wait and not order.dry_run:
-        _follow(toolbox, screen)
-    return 1 if summary.refused or (order.dry_run and _differs(summary)) else 0
+    is_done = not wait or order.dry_run or _follow(toolbox, screen)
+    return 1 if summary.refused or not is_done or (order.dry_run and _differs(summary)) else 0
 
 
 class _Watched:
@@ -329,17 +328,20 @@ def _differs(summary: Summary) -> bool:
     return any(summary.found.get(verdict) for verdict in (*MARKED, Verdict.STALE))
 
 
-def _follow(toolbox: Toolbox, screen: Screen) -> None:
-    """Show how the service gets on, until nothing waits."""
+def _follow(toolbox: Toolbox, screen: Screen) -> bool:
+    """Show how the service gets on, until nothing waits; False when there is no service that gets on."""
     counts = toolbox.counts()
-    total = counts.waiting + counts.working
     with screen.bar(unit="objects") as bar:
-        bar.begin("Mirroring", total)
+        bar.begin("Mirroring", counts.waiting + counts.working)
         while left := counts.waiting + counts.working:
+            if toolbox.live() is None:
+                screen.say("The service does not answer: what is marked waits until it runs.", Tone.BAD)
+                return False
             time.sleep(_FOLLOW_SECONDS)
             counts = toolbox.counts()
             bar.advance(left - counts.waiting - counts.working)
     screen.say(f"Nothing waits any more; {counts.parked} are parked.", Tone.BAD if counts.parked else Tone.GOOD)
+    return True
 
 
 @console.command()

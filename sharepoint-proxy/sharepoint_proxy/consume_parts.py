@@ -19,7 +19,7 @@ from sharepoint_proxy.handover import Handover
 from sharepoint_proxy.journal import Journal
 from sharepoint_proxy.mirror import Mirror
 from sharepoint_proxy.paths import Routing
-from sharepoint_proxy.replica import BelievedHandover, ReplicaMirror
+from sharepoint_proxy.replica import CarefulHandover, ReplicaMirror
 from sharepoint_proxy.settings import Settings
 from sharepoint_proxy.source import Source
 
@@ -64,7 +64,10 @@ def become_the_service(*, drain: bool) -> NoReturn:
 
 
 class Replica(ABC):
-    """What a service has to be as one of several. From its making on the ledger of JOURNAL is believed only as far as that allows."""
+    """What a service has to be as one of several. From its making on the ledger of JOURNAL is believed only as far as that allows.
+
+    CLOCK is the journal's, in seconds since the epoch.
+    """
 
     def __init__(
         self,
@@ -75,7 +78,10 @@ class Replica(ABC):
         metrics: Metrics,
         wake: Callable[[], None],
         stopping: threading.Event,
+        clock: Callable[[], float],
     ) -> None:
+        self._grace_seconds = settings.delete_grace_seconds
+        self._clock = clock
         self._routing = routing
         self._journal = journal
         self._stopping = stopping
@@ -111,9 +117,9 @@ class Replica(ABC):
         """What keeps messages from coming."""
         return self._consumer.problems()
 
-    def believed(self, handover: Handover) -> BelievedHandover:
-        """HANDOVER for a replica."""
-        return BelievedHandover(handover, self._journal)
+    def careful_handover(self, handover: Handover) -> CarefulHandover:
+        """HANDOVER with what a replica has to beware of."""
+        return CarefulHandover(handover, self._journal, grace_seconds=self._grace_seconds, clock=self._clock)
 
     def careful(self, mirror: Mirror, source: Source) -> ReplicaMirror:
         """MIRROR with what a replica has to beware of."""

@@ -76,6 +76,7 @@ class TransientError(ProxyError):
 
     counts_as_attempt = True
     gives_up = True
+    answers_sender = False
 
     def __init__(self, message: str, *, retry_after: float | None = None, status: int | None = None) -> None:
         super().__init__(message)
@@ -146,9 +147,13 @@ class StoppingError(TransientError):
 
 
 class RenameUnderWayError(TransientError):
-    """The object is the copy of one that is still there, and may be its renaming."""
+    """The object is the copy of one that is still there, and may be its renaming.
+
+    Whoever renames may wait for the answer to the copy before it removes the original: it must not wait for us.
+    """
 
     counts_as_attempt = False
+    answers_sender = True
 
 
 class SourceChangedError(TransientError):

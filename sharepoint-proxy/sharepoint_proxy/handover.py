@@ -8,14 +8,23 @@ from sharepoint_proxy.records import Job, LedgerEntry, Upload
 T = TypeVar("T")
 
 _MOST_CANDIDATES = 5
+_LOOKED_AT = 200
 
 # Same size, and the same eTag or one of the other kind: a multipart object that is copied gets the MD5 of its bytes as its eTag.
+# Of thousands of equal files only some are looked at.
 _CANDIDATES = """
-SELECT ledger.* FROM ledger
-WHERE size = :size AND NOT is_folder AND (bucket, key) <> (:bucket, :key)
-  AND (etag = :etag OR (:size > 0 AND instr(etag, '-') <> instr(:etag, '-')))
+SELECT * FROM (
+    SELECT * FROM (SELECT * FROM ledger WHERE size = :size AND etag = :etag LIMIT :looked_at)
+    UNION ALL
+    SELECT * FROM (
+        SELECT * FROM ledger INDEXED BY ledger_multipart WHERE size = :size AND instr(etag, '-') > 0 AND instr(:etag, '-') = 0 LIMIT :looked_at)
+    UNION ALL
+    SELECT * FROM (
+        SELECT * FROM ledger WHERE size = :size AND instr(etag, '-') = 0 AND instr(:etag, '-') > 0 LIMIT :looked_at)
+) AS likely
+WHERE NOT is_folder AND (bucket, key) <> (:bucket, :key)
   AND (NOT :only_removed OR EXISTS (
-      SELECT 1 FROM changes WHERE bucket = ledger.bucket AND key = ledger.key AND state = 'waiting' AND event LIKE '%ObjectRemoved%'))
+      SELECT 1 FROM changes WHERE bucket = likely.bucket AND key = likely.key AND state = 'waiting' AND event LIKE '%ObjectRemoved%'))
 ORDER BY etag = :etag DESC, substr(key, -length(:name)) = :name DESC LIMIT :most
 """
 
@@ -55,6 +64,7 @@ class Handover:
             "only_removed": only_removed,
             "name": job.key.rpartition("/")[2],
             "most": _MOST_CANDIDATES,
+            "looked_at": _LOOKED_AT,
         }
         return [_entry(row) for row in self._database.read(_CANDIDATES, question)]
 

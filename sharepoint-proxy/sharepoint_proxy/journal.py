@@ -232,6 +232,10 @@ class Journal:
         rows = self._database.read(statement, (bucket, key, self._believed_since))
         return _entry(rows[0]) if rows else None
 
+    def hears_of_removal(self, bucket: str, key: str) -> bool:
+        """True if the key waits because it was removed, and that was recorded since the ledger was doubted last."""
+        return bool(self._database.read(tables.NEW_REMOVAL, (bucket, key, self._believed_since)))
+
     def counts(self) -> Counts:
         """How many rows there are in each state, and since when the oldest waits; it costs the same however many there are."""
         (row,) = self._database.read(tables.COUNTS)

@@ -223,6 +223,7 @@ class Outcome:
     that it needs one of the few places for upload sessions. A parked one may be `blocked_by` the object ("bucket/key") that
     holds its place. `emptied` is the folder (bucket, key)
     out of which something went.
+    With `answers_sender` whoever sent the event is not to wait for more.
     """
 
     state: State
@@ -238,6 +239,7 @@ class Outcome:
     counts_as_attempt: bool = True
     large: bool | None = None
     blocked_by: str | None = None
+    answers_sender: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

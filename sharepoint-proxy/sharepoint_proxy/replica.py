@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from sharepoint_proxy.errors import NameRefusedError, SourceChangedError
+from sharepoint_proxy.errors import NameRefusedError, RenameUnderWayError, SourceChangedError
 from sharepoint_proxy.records import Action, Job, LedgerEntry, Outcome, StoredObject, Upload
 
 _WRITES = frozenset({Action.UPLOADED, Action.MOVED, Action.DELETED, Action.FOLDER_REMOVED})
@@ -21,6 +21,7 @@ _CREATED = "ObjectCreated:"
 _COPY = "ObjectCreated:Copy"
 """A renaming, perhaps: the ledger may know the object by its old name, and then nothing is uploaded."""
 
+_SOON_SECONDS = 0.3
 _UNKNOWN_ETAG = "unknown"
 _UNKNOWN_SIZE = -1
 
@@ -48,6 +49,7 @@ class Journal(Protocol):
     """What this replica believes to know."""
 
     def entry(self, bucket: str, key: str) -> LedgerEntry | None: ...
+    def hears_of_removal(self, bucket: str, key: str) -> bool: ...
 
 
 class Handover(Protocol):
@@ -57,18 +59,31 @@ class Handover(Protocol):
     def take(self, job: Job, entry: LedgerEntry) -> bool: ...
 
 
-class BelievedHandover:
-    """Hands over only entries that the JOURNAL believes: an item that another replica has written since must not be moved."""
+class CarefulHandover:
+    """Hands an entry over only if no other replica can have written its item since, which would remove it under its old name.
 
-    def __init__(self, handover: Handover, journal: Journal) -> None:
+    That is so if JOURNAL believes the entry, or the removal of its key comes to this replica: its partition is held here. A copy
+    waits GRACE_SECONDS for that; CLOCK is the journal's.
+    """
+
+    def __init__(
+        self, handover: Handover, journal: Journal, *, grace_seconds: float, clock: Callable[[], float]
+    ) -> None:
         self._handover = handover
         self._journal = journal
-        self.take = handover.take
+        self._grace_seconds = grace_seconds
+        self._clock = clock
+        self.candidates = handover.candidates
 
-    def candidates(self, job: Job, upload: Upload, *, only_removed: bool) -> list[LedgerEntry]:
-        """The likeliest entries of other keys for the bytes of UPLOAD."""
-        found = self._handover.candidates(job, upload, only_removed=only_removed)
-        return [entry for entry in found if self._journal.entry(entry.bucket, entry.key) is not None]
+    def take(self, job: Job, entry: LedgerEntry) -> bool:
+        """Make ENTRY that of JOB's key if that may be; RenameUnderWayError while it is not known yet."""
+        is_ours = self._journal.entry(entry.bucket, entry.key) is not None
+        if is_ours or self._journal.hears_of_removal(entry.bucket, entry.key):
+            return self._handover.take(job, entry)
+        if job.marked_at + self._grace_seconds > self._clock():
+            # Sooner than that removal is due.
+            raise RenameUnderWayError("The removal under its old name has still to come.", retry_after=_SOON_SECONDS)
+        return False
 
 
 class ReplicaMirror:

@@ -70,6 +70,7 @@ CREATE TABLE IF NOT EXISTS ledger (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS ledger_path ON ledger (path_key);
 CREATE INDEX IF NOT EXISTS ledger_size ON ledger (size, etag);
+CREATE INDEX IF NOT EXISTS ledger_multipart ON ledger (size) WHERE instr(etag, '-') > 0;
 
 CREATE TABLE IF NOT EXISTS fields (item_id TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
 
@@ -97,6 +98,10 @@ WHERE state = 'waiting' AND large = ? AND due_at <= ? AND {_IS_FREE} ORDER BY du
 NEXT_DUE = f"SELECT due_at FROM changes WHERE state = 'waiting' AND large = ? AND {_IS_FREE} ORDER BY due_at LIMIT 1"  # noqa: S608 - as above
 
 ANY_DUE = "SELECT 1 FROM changes WHERE state = 'waiting' AND large = ? AND due_at <= ? LIMIT ?"
+
+NEW_REMOVAL = """
+SELECT 1 FROM changes WHERE bucket = ? AND key = ? AND state = 'waiting' AND event LIKE '%ObjectRemoved%' AND marked_at > ?
+"""
 
 COUNTS = """
 SELECT (SELECT rows FROM tally WHERE state = 'waiting') AS waiting, (SELECT rows FROM tally WHERE state = 'parked') AS parked,

@@ -95,4 +95,6 @@ class WaitingRoom:
 
 
 def _is_final(outcome: Outcome | None, left: float) -> bool:
-    return outcome is not None and (outcome.state is not State.WAITING or outcome.delay > left)
+    if outcome is None:
+        return False
+    return outcome.state is not State.WAITING or outcome.answers_sender or outcome.delay > left

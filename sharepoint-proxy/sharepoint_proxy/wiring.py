@@ -229,6 +229,7 @@ class Service:
             metrics=self._metrics,
             wake=self._workers.wake,
             stopping=self._stopping,
+            clock=self._clock,
         )
 
     def _what_is_wrong(self) -> list[str]:
@@ -294,7 +295,7 @@ class Service:
             routing=self._configuration.routing,
             source=self._activity.watched(source),
             journal=self._journal,
-            handover=handover if self._replica is None else self._replica.believed(handover),
+            handover=handover if self._replica is None else self._replica.careful_handover(handover),
             memory=ColumnMemory(self._database),
             library=shelf,
             sessions=sessions,

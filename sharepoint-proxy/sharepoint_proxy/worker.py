@@ -284,6 +284,7 @@ class Workers:
             reason=str(error),
             status=error.status,
             counts_as_attempt=error.counts_as_attempt,
+            answers_sender=error.answers_sender,
         )
         if not error.counts_as_attempt:
             return replace(waiting, delay=error.retry_after or _SOON_SECONDS)

@@ -54,7 +54,7 @@ def groups(works: Iterable[Work]) -> list[Group]:
     """Those of WORKS that are about speed, and that rclone did too."""
     return [
         Group(
-            f"{work.title}; {work.latency * 1000:.0f} ms",
+            f"{work.title.replace('`', '')}; {work.latency * 1000:.0f} ms",
             [(who, ratio) for who in _SHOWN if (ratio := work.ratio(Who.DEFAULTS, who)) is not None],
         )
         for work in works

@@ -138,7 +138,7 @@ class Results:
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             return cls(**{**document, "works": [_work(work) for work in document["works"]]})
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"{path} holds no results of a benchmark.") from error
 
 

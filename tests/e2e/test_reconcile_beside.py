@@ -161,6 +161,24 @@ def test_nothing_is_sent_twice_beside_a_service_that_is_uploading(common: Stage)
     assert set(reconcile(common)) <= {"same", "adopted"}
 
 
+def test_it_can_wait_until_the_service_has_done_all(stage: Stage) -> None:
+    """And says so when there is no service; what was marked waits for it."""
+    put_unannounced(stage, OBJECTS)
+    said = Console(stage).run("reconcile", "--wait")
+    assert said.code == 0
+    assert "Nothing waits any more" in said.out
+    assert set(OBJECTS) <= set(stage.graph.tree())
+
+    stage.service.stop()
+    put_unannounced(stage, {f"{FOLDER}/new.txt": b"new"})
+    said = Console(stage).run("reconcile", "--wait")
+    assert said.code == 1
+    assert "The service does not answer" in said.out
+    stage.begin()
+    stage.settle()
+    assert stage.graph.content(f"{FOLDER}/new.txt") == b"new"
+
+
 def test_the_service_makes_one_by_itself_after_its_start(make_stage: MakeStage) -> None:
     """Objects without an event are there; it says how it ended in the log and in `status`."""
     stage = make_stage(settings={"RECONCILE_HOURS": "24"})

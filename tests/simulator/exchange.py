@@ -19,7 +19,10 @@ from simulator.faults import Action, CorruptBytes, CutConnection, CutPoint, Trun
 from simulator.graph_errors import GraphError, invalid
 from simulator.tenant import Tenant
 
-_PACED_PIECE = 16 * 1024
+_SMALLEST_PIECE, _LARGEST_PIECE = 16 * 1024, 128 * 1024
+_PIECES_PER_SECOND = 250
+"""Of each stream; on fast lines more would cost the simulator more time than the bytes themselves."""
+
 _CATCH_UP_SECONDS = 0.05
 _LARGEST_JSON = 4 * 1024 * 1024
 _JSON_TYPE = "application/json; odata.metadata=minimal; odata.streaming=true; charset=utf-8"
@@ -139,7 +142,8 @@ class Exchange:
         try:
             if at_most is None and not self._tenant.bandwidth:
                 return await content.readany()
-            return await content.read(min(_PACED_PIECE, at_most or _PACED_PIECE))
+            most = min(_LARGEST_PIECE, max(_SMALLEST_PIECE, int((self._tenant.bandwidth or 0) / _PIECES_PER_SECOND)))
+            return await content.read(min(most, at_most or most))
         except (OSError, RequestPayloadError) as error:
             raise CutError from error
 

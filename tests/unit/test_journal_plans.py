@@ -48,6 +48,7 @@ def work(journal: Journal) -> None:
     journal.pause_left()
     journal.entry("lycee", "a")
     journal.due(most=3)
+    journal.hears_of_removal("lycee", "a")
 
 
 def remove(journal: Journal, clock: Clock) -> None:

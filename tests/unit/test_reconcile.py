@@ -14,8 +14,8 @@ from sharepoint_proxy.ledger import Ledger
 from sharepoint_proxy.paths import comparison_key
 from sharepoint_proxy.records import LedgerEntry
 
-MOMENTS = range(14)
-"""More than a run on one object has."""
+MOMENTS = range(20)
+"""More than a run on two objects has."""
 
 
 def run(world: ReconciledWorld, order: Order | None = None) -> Summary:
@@ -40,8 +40,9 @@ def at_moment(world: ReconciledWorld, moment: int, action: Callable[[], None]) -
 def test_an_object_that_is_removed_while_it_is_adopted_leaves_no_word_behind(moment: int) -> None:
     """The workers may be done with its removal before it is adopted; another key may then have the place."""
     with ReconciledWorld() as world:
-        world.source.put("a.txt", b"content")
-        world.library.put_directly("a.txt", b"content")
+        for key in ("a.txt", "b.txt"):
+            world.source.put(key, b"content")
+            world.library.put_directly(key, b"content")
 
         def remove() -> None:
             world.remove("a.txt")
@@ -49,8 +50,7 @@ def test_an_object_that_is_removed_while_it_is_adopted_leaves_no_word_behind(mom
 
         at_moment(world, moment, remove)
         run(world)
-        if "a.txt" not in world.source.objects:
-            assert ledger_of(world) == {}
+        assert set(ledger_of(world)) == set(world.source.objects)
         world.put("A.TXT", b"twin")
         world.remove("a.txt")
         world.calm()
@@ -58,11 +58,15 @@ def test_an_object_that_is_removed_while_it_is_adopted_leaves_no_word_behind(mom
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("is_new", [False, True])
 @pytest.mark.parametrize("name", ["a.txt", "a.docx"])
-def test_an_object_that_the_workers_write_meanwhile_is_sent_once(name: str, moment: int) -> None:
+def test_an_object_that_the_workers_write_meanwhile_is_sent_once(name: str, moment: int, *, is_new: bool) -> None:
     """What the run read of the library before is no word against what they wrote since."""
     with ReconciledWorld() as world:
-        world.put(name, b"one")
+        if not is_new:
+            world.put(name, b"one")
+            world.calm()
+        world.put("b.txt", b"always there")
         world.calm()
         world.wire.calls.clear()
 
@@ -75,7 +79,7 @@ def test_an_object_that_the_workers_write_meanwhile_is_sent_once(name: str, mome
         world.calm()
         world.meanwhile.clear()
         run(world)
-        was_changed = world.source.objects[name].content == b"two"
+        was_changed = name in world.source.objects and world.source.objects[name].content == b"two"
         assert world.wire.calls.count(f"PUT {name}") == int(was_changed)
         assert world.disagreements() == []
 
@@ -93,6 +97,30 @@ def test_a_listing_that_stays_away_marks_nothing() -> None:
         with pytest.raises(TransientError):
             world.reconcile(Order(delete=True, force=True))
         assert world.journal.counts().waiting == 0
+
+
+def test_a_removal_that_waits_is_no_leftover() -> None:
+    """The workers will see to it, and it must not count for the share."""
+    with ReconciledWorld() as world:
+        world.put("a.txt", b"content")
+        world.calm()
+        world.remove("a.txt")
+        world.deliver_all()
+        summary, _ = world.reconcile(Order(delete=True))
+        assert (summary.found, summary.removed, summary.refused) == ({}, 0, "")
+
+
+def test_the_word_of_a_folder_that_was_made_anew_goes_at_once() -> None:
+    """Its marker is gone, somebody deleted it, and what is below it came back in a folder of the same name."""
+    with ReconciledWorld() as world:
+        world.put("d/", b"")
+        world.put("d/a.txt", b"content")
+        world.calm()
+        world.source.remove("d/")
+        world.library.items.clear()
+
+        assert run(world).found == {Verdict.MISSING: 1, Verdict.GONE: 1}
+        assert run(world).found == {Verdict.SAME: 1}
 
 
 @pytest.mark.parametrize("is_marked", [False, True])

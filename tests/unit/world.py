@@ -18,7 +18,7 @@ from sharepoint_proxy.handover import Handover
 from sharepoint_proxy.mirror_parts import Parts as MirrorParts
 from sharepoint_proxy.paths import Routing, comparison_key, parse_routing
 from sharepoint_proxy.records import Job, Outcome
-from sharepoint_proxy.replica import BelievedHandover, ReplicaMirror
+from sharepoint_proxy.replica import CarefulHandover, ReplicaMirror
 from sharepoint_proxy.sessions import Sessions
 from sharepoint_proxy.throttle import Throttle
 from sharepoint_proxy.worker import Workers
@@ -74,7 +74,7 @@ class World:
             routing=self._routing,
             source=self.source,
             journal=self.journal,
-            handover=BelievedHandover(handover, self.journal) if self._is_replica else handover,
+            handover=self._careful(handover) if self._is_replica else handover,
             memory=ColumnMemory(self.database),
             library=self.library,
             sessions=Sessions(self.library, self.library, fragment_bytes=FRAGMENT_BYTES, is_stopping=lambda: False),
@@ -95,6 +95,9 @@ class World:
             large_places=4,
             max_attempts=NEVER_GIVE_UP,
         )
+
+    def _careful(self, handover: Handover) -> CarefulHandover:
+        return CarefulHandover(handover, self.journal, grace_seconds=GRACE_SECONDS, clock=self.clock)
 
     def _as_replica(self, converge: Callable[[Job], Outcome]) -> Callable[[Job], Outcome]:
         self.journal.doubt_ledger()
