@@ -28,11 +28,13 @@ WHERE NOT is_folder AND (bucket, key) <> (:bucket, :key)
 ORDER BY etag = :etag DESC, substr(key, -length(:name)) = :name DESC LIMIT :most
 """
 
-# Not one that a worker has before it, nor one whose write or removal has begun.
+# Not one whose write or removal has begun, nor one that a worker has before it, unless to remove it: it will find that out in time.
 _TAKE = """
 UPDATE ledger SET bucket = :bucket, key = :key
 WHERE bucket = :from_bucket AND key = :from_key AND item_id = :item_id
-  AND NOT EXISTS (SELECT 1 FROM claims WHERE bucket = :from_bucket AND key = :from_key)
+  AND NOT EXISTS (
+      SELECT 1 FROM claims JOIN changes USING (bucket, key)
+      WHERE bucket = :from_bucket AND key = :from_key AND event NOT LIKE '%ObjectRemoved%')
   AND NOT EXISTS (SELECT 1 FROM uploads WHERE bucket = :from_bucket AND key = :from_key)
   AND NOT EXISTS (SELECT 1 FROM ledger WHERE bucket = :bucket AND key = :key)
 """

@@ -44,12 +44,11 @@ UPDATE items SET path = tree.path FROM tree WHERE items.id = tree.id
 # CROSS JOIN: each place that is asked for is looked up, whatever SQLite thinks of it.
 _AT_PLACES = "SELECT items.* FROM json_each(?) CROSS JOIN items ON items.place = json_each.value"
 _SEEN = "UPDATE items SET seen = 1 WHERE place IN (SELECT value FROM json_each(?))"
-_OBJECTS = "SELECT * FROM objects WHERE bucket = ? AND key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
+_OBJECTS = "SELECT * FROM objects WHERE bucket = ? AND key > ? AND key >= ? ORDER BY key LIMIT ?"
 _ABSENT = """
 SELECT value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM objects WHERE bucket = ? AND key = json_each.value)
 """
 _BATCH = 1000
-_LAST_CHARACTER = "\U0010ffff"
 
 
 class Database(Protocol):
@@ -127,10 +126,14 @@ class Inventory:
 
     def objects(self, bucket: str, prefix: str) -> Iterator[list[StoredObject]]:
         """The noted objects whose key starts with PREFIX, in the order of their keys, a thousand at a time."""
-        after, end = "", prefix + _LAST_CHARACTER
-        while rows := self._database.read(_OBJECTS, (bucket, after, prefix, end, _BATCH)):
+        after = ""
+        while after.startswith(prefix) or not after:
+            rows = self._database.read(_OBJECTS, (bucket, after, prefix, _BATCH))
+            if wanted := [_stored(row) for row in rows if row["key"].startswith(prefix)]:
+                yield wanted
+            if len(rows) < _BATCH:
+                return
             after = rows[-1]["key"]
-            yield [_stored(row) for row in rows]
 
     def absent(self, bucket: str, keys: Sequence[str]) -> list[str]:
         """Those of KEYS of which MinIO listed no object."""

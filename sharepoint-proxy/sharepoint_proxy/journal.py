@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from sharepoint_proxy import tables
 from sharepoint_proxy.backoff import LONGEST_PAUSE_SECONDS
-from sharepoint_proxy.errors import OccupiedError
+from sharepoint_proxy.errors import OccupiedError, SourceChangedError
 from sharepoint_proxy.events import SESSION_ABOVE_BYTES, Kind, ObjectEvent
 from sharepoint_proxy.records import Counts, Job, LedgerEntry, Outcome, State, Upload
 
@@ -159,10 +159,15 @@ class Journal:
 
         self._database.write(operation)
 
-    def begin_removal(self, job: Job, path: str, *, is_folder: bool) -> None:
-        """Put the intent to remove what is at PATH on disk; of a folder OccupiedError while the mirror has anything below it."""
+    def begin_removal(self, job: Job, path: str, *, is_folder: bool, item_id: str | None = None) -> None:
+        """Put the intent to remove what is at PATH on disk; of a folder OccupiedError while the mirror has anything below it.
+
+        SourceChangedError when the item ITEM_ID is another key's by now: the object was renamed.
+        """
 
         def operation(cursor: Any) -> None:
+            if item_id is not None and not _has_item(cursor, job, item_id):
+                raise SourceChangedError("The object was renamed meanwhile; it is looked at again.")
             if is_folder:
                 self._refuse_if_occupied(cursor, job, path, is_folder=False)
             self._write_intent(cursor, job, Upload(path=path, etag="", size=0))
@@ -338,6 +343,11 @@ def _holds_a_place(cursor: Any, name: str) -> bool:
     tables = ("ledger", "uploads")
     query = "SELECT 1 FROM {} WHERE bucket = ? AND key = ?"
     return any(cursor.execute(query.format(table), parts).fetchone() for table in tables)
+
+
+def _has_item(cursor: Any, job: Job, item_id: str) -> bool:
+    query = "SELECT 1 FROM ledger WHERE bucket = ? AND key = ? AND item_id = ?"
+    return cursor.execute(query, (job.bucket, job.key, item_id)).fetchone() is not None
 
 
 def _next_generation(cursor: Any) -> int:

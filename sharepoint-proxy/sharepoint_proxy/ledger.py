@@ -11,8 +11,7 @@ from sharepoint_proxy.records import LedgerEntry, State
 T = TypeVar("T")
 
 _BATCH = 1000
-_LAST_CHARACTER = "\U0010ffff"
-_ENTRIES = "SELECT * FROM ledger WHERE bucket = ? AND key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
+_ENTRIES = "SELECT * FROM ledger WHERE bucket = ? AND key > ? AND key >= ? ORDER BY key LIMIT ?"
 # CROSS JOIN: each name that is asked for is looked up; SQLite would rather read all of the bucket for them.
 _KNOWN = "SELECT ledger.* FROM json_each(?) CROSS JOIN ledger ON ledger.bucket = ? AND ledger.key = json_each.value"
 _STANDING = """
@@ -38,6 +37,7 @@ INSERT OR IGNORE INTO uploads SELECT bucket, key, path, path_key, etag, size, NU
 """  # noqa: S608 - as above
 # The intent to write a folder would keep everybody out of it.
 _DOUBT_FOLDER = f"DELETE FROM ledger WHERE {_IS_AS_IT_WAS} AND is_folder"  # noqa: S608 - as above
+_FORGET = f"DELETE FROM ledger WHERE {_IS_AS_IT_WAS}"  # noqa: S608 - as above
 _DROP_UNFINISHED = f"""
 DELETE FROM ledger WHERE {_IS_UNFINISHED}
   AND NOT EXISTS (SELECT 1 FROM changes WHERE changes.bucket = ledger.bucket AND changes.key = ledger.key)
@@ -81,10 +81,13 @@ class Ledger:
 
     def entries(self, bucket: str, prefix: str) -> Iterator[list[Known]]:
         """All entries of keys that start with PREFIX, in the order of the keys, some at a time."""
-        after, end = "", prefix + _LAST_CHARACTER
-        while rows := self._database.read(_ENTRIES, (bucket, after, prefix, end, _BATCH)):
+        after = ""
+        while after.startswith(prefix) or not after:
+            rows = self._database.read(_ENTRIES, (bucket, after, prefix, _BATCH))
+            yield [Known(_entry(row), row["mirrored_at"]) for row in rows if row["key"].startswith(prefix)]
+            if len(rows) < _BATCH:
+                return
             after = rows[-1]["key"]
-            yield [Known(_entry(row), row["mirrored_at"]) for row in rows]
 
     def items_at(self, paths: Sequence[str]) -> set[str]:
         """The ids of the items that the mirror put at these PATHS, for whatever keys."""
@@ -103,18 +106,26 @@ class Ledger:
 
     def doubt(self, known: Sequence[Known]) -> None:
         """Let the next look at these keys begin in the library, as if a write of theirs had ended unknown."""
-        values = [{"bucket": each.entry.bucket, "key": each.entry.key, "at": each.at} for each in known]
+        self._change(known, _DOUBT_FILE, _DOUBT_FOLDER)
 
-        def operation(cursor: Any) -> None:
-            cursor.executemany(_DOUBT_FILE, values)
-            cursor.executemany(_DOUBT_FOLDER, values)
-
-        if values:
-            self._database.write(operation)
+    def forget(self, known: Sequence[Known]) -> None:
+        """Know nothing of these keys any more."""
+        self._change(known, _FORGET)
 
     def drop_unfinished(self) -> None:
         """Forget entries that were made for a deletion which was never ordered, as the reconcile was killed in between."""
         self._database.write(lambda cursor: cursor.execute(_DROP_UNFINISHED))
+
+    def _change(self, known: Sequence[Known], *statements: str) -> None:
+        """Run STATEMENTS for each entry that still is as it is KNOWN, and whose key does not wait."""
+        values = [{"bucket": each.entry.bucket, "key": each.entry.key, "at": each.at} for each in known]
+
+        def operation(cursor: Any) -> None:
+            for statement in statements:
+                cursor.executemany(statement, values)
+
+        if values:
+            self._database.write(operation)
 
     def _values(self, entry: LedgerEntry, known: Known | None) -> dict[str, object]:
         return {

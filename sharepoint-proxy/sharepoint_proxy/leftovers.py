@@ -33,7 +33,7 @@ class Ledger(Protocol):
     def standing(self, bucket: str, keys: Sequence[str]) -> dict[str, Standing]: ...
     def entries(self, bucket: str, prefix: str) -> Iterator[list[Known]]: ...
     def items_at(self, paths: Sequence[str]) -> set[str]: ...
-    def doubt(self, known: Sequence[Known]) -> None: ...
+    def forget(self, known: Sequence[Known]) -> None: ...
     def adopt(self, entries: Sequence[LedgerEntry], known: Sequence[Known | None]) -> list[LedgerEntry]: ...
 
 
@@ -100,7 +100,7 @@ class Leftovers:
         refused = _refusal(count, in_library + found[Verdict.STALE] + found[Verdict.FOREIGN], order)
         if order.dry_run:
             return found, 0, refused
-        # What is nowhere any more only has to be forgotten.
+        # What is nowhere any more only has to be forgotten; the workers then see to what it was in the way of.
         self._mark(scopes, since, {Verdict.GONE}, at_most=found[Verdict.GONE])
         return found, self._mark(scopes, since, doomed, at_most=0 if refused else count), refused
 
@@ -154,11 +154,10 @@ class Leftovers:
         doomed = islice((each for each in self._all(scopes, since) if each.verdict in verdicts), at_most)
         marked = 0
         while batch := list(islice(doomed, _BATCH)):
-            # The workers remove what the ledger knows, by the id of the item; of a folder that is nowhere they find no word.
+            # The workers remove what the ledger knows, by the id of the item, and nothing else.
             unknown = [each.entry for each in batch if each.known is None]
             self._ledger.adopt(unknown, [None] * len(unknown))
-            gone = [each for each in batch if each.verdict is Verdict.GONE and each.entry.is_folder]
-            self._ledger.doubt([each.known for each in gone if each.known is not None])
+            self._ledger.forget([each.known for each in batch if each.known and each.verdict is Verdict.GONE])
             self._journal.mark([_event(each.entry) for each in batch])
             marked += len(batch)
         return marked

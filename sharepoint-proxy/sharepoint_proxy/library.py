@@ -219,6 +219,8 @@ class Library:
         if not isinstance(body.get("value"), list):
             raise TransientError("Graph's answer holds no list.")
         following = body.get("@odata.nextLink")
+        if not following and "@odata.deltaLink" not in body:
+            raise TransientError("Graph's list of what the library holds breaks off.")
         return [ListedItem.read(entry) for entry in body["value"]], str(following) if following else None
 
     def delete(self, item_id: str, *, etag: str | None = None) -> bool:

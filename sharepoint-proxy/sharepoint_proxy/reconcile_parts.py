@@ -156,6 +156,9 @@ class Schedule:
                 return 0.0
             _log.error("reconcile_failed", extra={"reason": str(error)})
             return _AFTER_FAILURE_SECONDS
+        except Exception:  # noqa: BLE001 - a defect of ours must not be the end of all reconciles
+            _log.exception("defect")
+            return _AFTER_FAILURE_SECONDS
         found = {verdict.value: count for verdict, count in summary.found.items()}
         _log.info("reconciled", extra={"objects": summary.objects, "seconds": round(summary.seconds, 1), **found})
         return _SETTLING_SECONDS

@@ -33,7 +33,7 @@ class Source(Protocol):
 class Journal(Protocol):
     """The intents of removals under way."""
 
-    def begin_removal(self, job: Job, path: str, *, is_folder: bool) -> None: ...
+    def begin_removal(self, job: Job, path: str, *, is_folder: bool, item_id: str | None = None) -> None: ...
 
 
 class Library(Protocol):
@@ -79,7 +79,7 @@ class Remover:
         # What is in doubt goes first: its intent is replaced by the next one.
         were_there = {item_id: self._library.delete(item_id) for item_id in self._unsettled_items(job.upload)}
         if entry is not None and entry.item_id not in were_there:
-            self._journal.begin_removal(job, entry.path, is_folder=False)
+            self._journal.begin_removal(job, entry.path, is_folder=False, item_id=entry.item_id)
             were_there[entry.item_id] = self._library.delete(entry.item_id)
         path = entry.path if entry is not None else self._path(job)
         if not were_there:

@@ -141,11 +141,12 @@ def test_a_folder_goes_with_its_marker_when_it_is_empty(common: Stage, folder: s
 
 
 def test_what_is_nowhere_any_more_is_forgotten(common: Stage, folder: str) -> None:
-    """Neither MinIO nor the library has it: the ledger need not know it."""
+    """Neither MinIO nor the library has it: the ledger need not know it. SharePoint is not even asked."""
     mirror_and_lose(common, folder, kept=1, lost=1)
     common.graph.delete_foreign(f"{folder}/1.txt")
 
     assert compare(common, folder) == {"same": 1, "gone": 1}
+    assert writes(common) == {}
     assert compare(common, folder) == {"same": 1}
     assert [row for row in tables(common)["ledger"] if f"{folder}/1.txt" in row] == []
 

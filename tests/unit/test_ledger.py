@@ -9,7 +9,6 @@ from unit.fakes import BUCKET, Clock, created, entry, memory_folder, open_databa
 
 from sharepoint_proxy.comparison import Known, Standing
 from sharepoint_proxy.database import Database
-from sharepoint_proxy.journal import Journal
 from sharepoint_proxy.ledger import Ledger
 from sharepoint_proxy.paths import comparison_key
 from sharepoint_proxy.records import Action, Job, LedgerEntry, Outcome, State
@@ -24,7 +23,7 @@ class Books:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.clock = Clock()
-        self.journal: Journal = open_journal(database, self.clock)
+        self.journal = open_journal(database, self.clock)
         self.ledger = Ledger(database, place_of=comparison_key, clock=self.clock)
 
     def claim(self, key: str) -> Job:
@@ -138,6 +137,17 @@ def test_a_folder_in_doubt_is_forgotten(books: Books) -> None:
     books.ledger.doubt([known])
     assert books.known("folder/") is None
     books.journal.refuse_if_occupied(books.claim("folder/a"), "folder/a", is_folder=False)
+
+
+@pytest.mark.parametrize("is_newer", [False, True])
+def test_an_entry_is_forgotten_unless_it_was_written_since(books: Books, *, is_newer: bool) -> None:
+    books.write("a")
+    known = books.known("a")
+    assert known is not None
+    if is_newer:
+        books.write("a")
+    books.ledger.forget([known])
+    assert (books.known("a") is not None) == is_newer
 
 
 def test_entries_for_a_deletion_that_was_never_ordered_go(books: Books) -> None:

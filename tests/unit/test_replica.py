@@ -52,6 +52,7 @@ class Group:
         first = World(library=LateLibrary, is_replica=True)
         self.worlds = (first, World(beside=first, is_replica=True))
         self.owners = [0, 1]
+        self._at_work: set[int] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -99,11 +100,15 @@ class Group:
         self.work_now(number)
 
     def work_now(self, number: int) -> None:
-        """Let a replica do what is due, in no time."""
+        """Let a replica do what is due, in no time, unless this happens in the middle of its own work: it may die of it as a whole."""
+        if number in self._at_work:
+            return
         world = self.worlds[number]
+        self._at_work.add(number)
         world.claim()
         while world.claimed:
             world.run()
+        self._at_work.remove(number)
 
     def rename(self, source: str, target: str) -> None:
         """Rename an object, if there is one, as `mc mv` does; both events are delivered."""
