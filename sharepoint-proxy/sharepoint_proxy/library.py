@@ -23,7 +23,7 @@ from sharepoint_proxy.paths import MAX_PATH_CHARACTERS, path_length
 from sharepoint_proxy.records import Answer, DriveItem, ListedItem
 
 _REMEMBERED_FOLDERS = 10_000
-_LISTED_FIELDS = "id,name,size,file,folder,root,deleted,parentReference,fileSystemInfo,lastModifiedBy,createdBy"
+_LISTED_FIELDS = "id,name,size,file,folder,package,root,deleted,parentReference,fileSystemInfo,lastModifiedBy,createdBy"
 
 
 class Body(Protocol):

@@ -102,7 +102,8 @@ class DriveItem:
             size=body["size"] if isinstance(body.get("size"), int) else None,
             etag=str(body.get("eTag", "")),
             quickxor=(file.get("hashes") or {}).get("quickXorHash"),
-            is_folder="folder" in body,
+            # A notebook of OneNote is a "package": a folder of its own kind.
+            is_folder="folder" in body or "package" in body,
             child_count=(body.get("folder") or {}).get("childCount"),
             application_id=_application_id(body.get("lastModifiedBy")),
             creator_id=_application_id(body.get("createdBy")),

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -338,20 +338,6 @@ def damaged(content: bytes, change: bytes | tuple[int, bytes]) -> bytes:
 
 def openssl(command: str, folder: Path) -> None:
     subprocess.run(["sh", "-euc", command], cwd=folder, check=True, capture_output=True, timeout=60)
-
-
-@needs_openssl
-def test_it_reads_what_the_command_in_the_certs_readme_makes(tmp_path: Path) -> None:
-    readme = (ROOT / "certs" / "README.md").read_text()
-    blocks = re.findall(r"```sh\n(.*?)```", readme, re.DOTALL)
-    (tmp_path / "certs").mkdir()
-    openssl(blocks[0], tmp_path)
-
-    credential = load_from(tmp_path / "certs", now=datetime.now(UTC))
-
-    assert timedelta(days=729) < credential.not_after - credential.not_before < timedelta(days=732)
-    assert (tmp_path / "certs" / "app.key").read_text().startswith("-----BEGIN PRIVATE KEY-----")
-    assert (tmp_path / "certs" / "app.key").stat().st_mode & 0o077 == 0
 
 
 @needs_openssl
