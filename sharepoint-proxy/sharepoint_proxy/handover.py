@@ -68,7 +68,7 @@ class Handover:
             "most": _MOST_CANDIDATES,
             "looked_at": _LOOKED_AT,
         }
-        return [_entry(row) for row in self._database.read(_CANDIDATES, question)]
+        return [LedgerEntry.read(row) for row in self._database.read(_CANDIDATES, question)]
 
     def take(self, job: Job, entry: LedgerEntry) -> bool:
         """Make ENTRY that of JOB's key; False when its own key is being worked on, or it changed meanwhile."""
@@ -80,17 +80,3 @@ class Handover:
             "item_id": entry.item_id,
         }
         return self._database.write(lambda cursor: int(cursor.execute(_TAKE, values).rowcount)) > 0
-
-
-def _entry(row: Any) -> LedgerEntry:
-    return LedgerEntry(
-        bucket=row["bucket"],
-        key=row["key"],
-        path=row["path"],
-        item_id=row["item_id"],
-        size=row["size"],
-        etag=row["etag"],
-        quickxor=row["quickxor"],
-        is_folder=bool(row["is_folder"]),
-        made=bool(row["made"]),
-    )

@@ -235,7 +235,7 @@ class Journal:
         """What the ledger holds of a key, as far as it is believed."""
         statement = "SELECT * FROM ledger WHERE bucket = ? AND key = ? AND mirrored_at > ?"
         rows = self._database.read(statement, (bucket, key, self._believed_since))
-        return _entry(rows[0]) if rows else None
+        return LedgerEntry.read(rows[0]) if rows else None
 
     def hears_of_removal(self, bucket: str, key: str) -> bool:
         """True if the key waits because it was removed, and that was recorded since the ledger was doubted last."""
@@ -370,17 +370,3 @@ def _job(row: Any) -> Job:
 
 def _upload(row: Any) -> Upload:
     return Upload(path=row["path"], etag=row["etag"], size=row["size"], session_url=row["session_url"])
-
-
-def _entry(row: Any) -> LedgerEntry:
-    return LedgerEntry(
-        bucket=row["bucket"],
-        key=row["key"],
-        path=row["path"],
-        item_id=row["item_id"],
-        size=row["size"],
-        etag=row["etag"],
-        quickxor=row["quickxor"],
-        is_folder=bool(row["is_folder"]),
-        made=bool(row["made"]),
-    )

@@ -72,7 +72,7 @@ class Ledger:
     def known(self, bucket: str, keys: Sequence[str]) -> dict[str, Known]:
         """The entries of these KEYS."""
         rows = self._database.read(_KNOWN, (json.dumps(keys), bucket))
-        return {row["key"]: Known(_entry(row), row["mirrored_at"]) for row in rows}
+        return {row["key"]: Known(LedgerEntry.read(row), row["mirrored_at"]) for row in rows}
 
     def standing(self, bucket: str, keys: Sequence[str]) -> dict[str, Standing]:
         """Where those of KEYS stand that the workers have before them, or have parked."""
@@ -84,7 +84,7 @@ class Ledger:
         after = ""
         while after.startswith(prefix) or not after:
             rows = self._database.read(_ENTRIES, (bucket, after, prefix, _BATCH))
-            yield [Known(_entry(row), row["mirrored_at"]) for row in rows if row["key"].startswith(prefix)]
+            yield [Known(LedgerEntry.read(row), row["mirrored_at"]) for row in rows if row["key"].startswith(prefix)]
             if len(rows) < _BATCH:
                 return
             after = rows[-1]["key"]
@@ -142,17 +142,3 @@ class Ledger:
             "now": self._clock(),
             "at": known.at if known is not None else None,
         }
-
-
-def _entry(row: Any) -> LedgerEntry:
-    return LedgerEntry(
-        bucket=row["bucket"],
-        key=row["key"],
-        path=row["path"],
-        item_id=row["item_id"],
-        size=row["size"],
-        etag=row["etag"],
-        quickxor=row["quickxor"],
-        is_folder=bool(row["is_folder"]),
-        made=bool(row["made"]),
-    )

@@ -12,7 +12,7 @@ outcome       what came of one look at one key
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -169,6 +169,12 @@ class LedgerEntry:
     quickxor: str | None
     is_folder: bool = False
     made: bool = False
+
+    @classmethod
+    def read(cls, row: Any) -> Self:
+        """The entry in ROW of the ledger's table, whose columns have the names of the fields."""
+        values = {each.name: row[each.name] for each in fields(cls)}
+        return cls(**values | {"is_folder": bool(row["is_folder"]), "made": bool(row["made"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,6 +56,7 @@ NOT_RUN = {
         "kafka-topics.sh --bootstrap-server kafka-1:9092 --create --topic minio-events --partitions 12 --replication-factor 3": KAFKA,
         "scripts/install kafka": LASTS,
         "docker compose -f docker-compose.yml -f docker-compose.kafka.yml stop sharepoint-proxy-2": DOCKER,
+        "PYTHONPATH=sharepoint-proxy:tests .venv/bin/python -m measure kafka": LASTS,
     },
     "docs/operations.md": {
         "docker compose up -d": DOCKER,
