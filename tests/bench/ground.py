@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 import requests
+from measure.senders import graph_is_away
 from minio import Minio
 
 from bench.bucket import Batch, Synthetic
@@ -157,6 +158,17 @@ class Ground:
             # Whatever a first request makes a service do is no part of any work.
             post(process.port, [body_of(_ELSEWHERE)], senders=1)
             yield Running(process, self.graph, {**self.settings(), **(settings or {})})
+
+    @contextmanager
+    def service_without_graph(self, data_dir: Path) -> Iterator["Running"]:
+        """A service with the journal in DATA_DIR that takes events, and reaches neither Entra ID nor Graph."""
+        settings = {**self.settings(), **graph_is_away()}
+        process = ServiceProcess(settings, data_dir=data_dir)
+        with process_ends(process):
+            process.start(wait=False)
+            process.wait_for_line(lambda line: line["event"] == "not_ready")
+            post(process.port, [body_of(_ELSEWHERE)], senders=1)
+            yield Running(process, self.graph, settings)
 
     def rclone(self) -> Rclone:
         """The peer with a configuration of its own, signed in."""

@@ -124,7 +124,7 @@ def rename(plan: Plan) -> list[Work]:
             runs=plan.runs,
             contenders=contenders,
             targets=(
-                at_most("at most 1 call a file, beside those for the folder", calls, 1.0, "calls"),
+                at_most("at most 1 call a file, beside those for the folder", calls, 1.0, "a file"),
                 at_most("no bytes uploaded", sent, 0, "bytes"),
             ),
             notes=(_ON_RENAMING,),

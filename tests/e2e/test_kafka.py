@@ -121,6 +121,15 @@ def test_the_lag_of_each_partition_can_be_watched(stage: GroupStage) -> None:
     assert lags == expected
 
 
+def test_without_brokers_it_does_not_start_and_says_what_is_missing(stage: GroupStage, tmp_path: Path) -> None:
+    settings = {name: value for name, value in stage.environment().items() if name != "KAFKA_BROKERS"}
+    service = ServiceProcess(settings, data_dir=tmp_path, command=("cli", "consume"))
+    service.start(wait=False)
+
+    assert service.wait() == 2
+    assert re.fullmatch("sharepoint-proxy: KAFKA_BROKERS is not set: give the brokers .*", service.output())
+
+
 def test_a_successor_goes_on_where_a_replica_stopped_and_answers_for_its_files(stage: GroupStage) -> None:
     """It takes what was published meanwhile and nothing twice, and removes a file that its own ledger does not know."""
     stage.put(f"{FOLDER}/of-another.txt", b"x")
