@@ -144,7 +144,7 @@ def console() -> None:
     """
 
 
-@console.command()
+@console.command(short_help="Try all that the mirror needs.")
 @_command
 def check(toolbox: Toolbox, screen: Screen) -> int:
     """Try everything that the mirror needs, and say what to do about what fails.
@@ -166,7 +166,7 @@ def check(toolbox: Toolbox, screen: Screen) -> int:
     return 1 if failed else 0
 
 
-@console.command()
+@console.command(short_help="Show what waits and is under way.")
 @_command
 def status(toolbox: Toolbox, screen: Screen) -> int:
     """Show what the mirror is doing: waiting, under way, parked, throttled, last reconcile.
@@ -187,7 +187,7 @@ def status(toolbox: Toolbox, screen: Screen) -> int:
     return 1 if reasons else 0
 
 
-@console.command()
+@console.command(short_help="List what is not tried again.")
 @click.option("--limit", default=1000, show_default=True, help="Show at most so many.")
 @_command
 def parked(toolbox: Toolbox, screen: Screen, *, limit: int) -> int:
@@ -201,7 +201,7 @@ def parked(toolbox: Toolbox, screen: Screen, *, limit: int) -> int:
     return 1 if changes else 0
 
 
-@console.command()
+@console.command(short_help="Try parked objects again.")
 @click.argument("key", required=False)
 @click.option("--all", "everything", is_flag=True, help="All that is parked.")
 @_command
@@ -229,7 +229,7 @@ def retry(toolbox: Toolbox, screen: Screen, *, key: str | None, everything: bool
     return 0 if is_found else 1
 
 
-@console.command()
+@console.command(short_help="Drop an object from what is parked.")
 @click.argument("key")
 @_command
 def forget(toolbox: Toolbox, screen: Screen, *, key: str) -> int:
@@ -249,7 +249,7 @@ def forget(toolbox: Toolbox, screen: Screen, *, key: str) -> int:
     return 0 if is_found else 1
 
 
-@console.command()
+@console.command(short_help="Tell why an object is (not) there.")
 @click.argument("key")
 @_command
 def explain(toolbox: Toolbox, screen: Screen, *, key: str) -> int:
@@ -265,7 +265,7 @@ def explain(toolbox: Toolbox, screen: Screen, *, key: str) -> int:
     return 0 if story.is_fine else 1
 
 
-@console.command()
+@console.command(short_help="Run as a replica, fed by Kafka.")
 @click.option("--drain", is_flag=True, help="Join no group: finish what is recorded here, and end.")
 @click.pass_obj
 def consume(toolbox: Toolbox, *, drain: bool) -> int:
@@ -277,7 +277,7 @@ def consume(toolbox: Toolbox, *, drain: bool) -> int:
     return toolbox.consume(drain=drain)
 
 
-@console.command()
+@console.command(short_help="Compare MinIO with the library.")
 @click.option("--prefix", metavar="BUCKET/PREFIX", help="Compare only keys that begin so.")
 @click.option("--dry-run", is_flag=True, help="Only say what differs; mark, adopt and delete nothing.")
 @click.option("--verify", is_flag=True, help="Read every object and compare its hash, instead of trusting eTags.")
@@ -344,7 +344,7 @@ def _follow(toolbox: Toolbox, screen: Screen) -> bool:
     return True
 
 
-@console.command()
+@console.command(short_help="Bring files back into MinIO.")
 @click.argument("prefix")
 @click.option(
     "--to", metavar="BUCKET[/FOLDER]", help="Restore below another bucket or folder instead of where they were."

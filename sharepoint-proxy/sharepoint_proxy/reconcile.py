@@ -287,7 +287,7 @@ class Reconciler:
     def _act(self, found: Sequence[Found], order: Order, progress: Progress, *, prefix: str, after: str) -> None:
         """Write down what was FOUND of the objects that follow the key AFTER below PREFIX."""
         if not order.dry_run:
-            found = self._adopted(found, prefix=prefix, after=after)
+            found = self._adopted(found, progress, prefix=prefix, after=after)
         marked = [each for each in found if each.verdict in MARKED]
         self._tally.update(each.verdict for each in found)
         self._in_library += sum(each.case.placed is not None for each in found)
@@ -299,7 +299,7 @@ class Reconciler:
             self._journal.mark([_event(each.case.stored) for each in marked])
         progress.advance(len(found))
 
-    def _adopted(self, found: Sequence[Found], *, prefix: str, after: str) -> list[Found]:
+    def _adopted(self, found: Sequence[Found], progress: Progress, *, prefix: str, after: str) -> list[Found]:
         """FOUND once the ledger holds what was adopted; an object that cannot be, or is not as it was, is for the workers to look at."""
         adopted = [each for each in found if each.verdict is Verdict.ADOPTED]
         if not adopted:
@@ -309,7 +309,8 @@ class Reconciler:
         )
         unsure = {entry.key for entry in left_alone}
         # It may have been removed while it was read, and the workers may have dealt with that before it was adopted.
-        there = self._halt.patiently(partial(self._etags, adopted, prefix=prefix, after=after))
+        listing = partial(self._etags, adopted, prefix=prefix, after=after)
+        there = self._halt.patiently(listing, delayed=progress.delayed)
         unsure |= {each.case.stored.key for each in adopted if there.get(each.case.stored.key) != each.case.stored.etag}
         return [replace(each, verdict=Verdict.CHANGED) if each.case.stored.key in unsure else each for each in found]
 

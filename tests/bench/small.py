@@ -43,7 +43,7 @@ def small_files(plan: Plan) -> list[Work]:
     with plan.ground(Line(latency=_LATENCY_SECONDS)) as ground:
         rclone = ground.rclone()
         objects = fresh(ground, count=files, size=SMALL_BYTES)
-        few = objects[: plan.of(100, quick=20)]
+        few = objects[: plan.of(60, quick=20)]
         contenders = compete(
             plan,
             Figure.FILES_PER_SECOND,

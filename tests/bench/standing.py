@@ -25,8 +25,8 @@ _P99_MS = 50.0
 _UNLIMITED = "service, as fast as it answers"
 _SIZE = 1024
 _BATCH = 10_000
-_WARM_UP = 200
-_MEASURED = 500
+_WARM_UP = 100
+_MEASURED = 400
 _FLAT = 1.2
 _TIMEOUT_SECONDS = 300.0
 _LINE = Line(latency=0.02)
