@@ -70,7 +70,8 @@ def test_a_library_that_is_closed_holds_up_no_other_and_is_told_until_something_
             raise closed
         return Outcome(state=State.SETTLED, action=Action.DELETED, path=one.key)
 
-    with running(FakeJournal([job("closed")]), converge) as world:
+    with running(FakeJournal([]), converge) as world:
+        world.add(job("closed"))
         outcome = world.journal.next_settled()[1]
         for key in ("a", "archives:/a", "compta:/a", "b"):
             world.add(job(key))
