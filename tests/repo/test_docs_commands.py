@@ -71,7 +71,10 @@ NOT_RUN = {
         "mc event list myminio/lycee": MINIO,
         "echo hello | mc pipe myminio/lycee/administration/note.txt": MINIO,
     },
-    "docs/reliability.md": {"PYTHONPATH=sharepoint-proxy:tests .venv/bin/python -m measure intake": LASTS},
+    "docs/reliability.md": {
+        "PYTHONPATH=sharepoint-proxy:tests .venv/bin/python -m measure intake": LASTS,
+        "PYTHONPATH=sharepoint-proxy:tests .venv/bin/python -m measure reconcile": LASTS,
+    },
     "docs/troubleshooting.md": {"docker compose ps --all": DOCKER, "mc event list myminio/lycee": MINIO},
 }
 
