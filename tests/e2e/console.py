@@ -1,14 +1,20 @@
-"""The console as an administrator uses it beside the service: a process by `scripts/cli` with the settings of a stage."""
+"""The console as an administrator uses it beside the service, with the settings of a stage: in this process, or by `scripts/cli`."""
 
 import json
 import os
 import signal
 import subprocess
+import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from click.testing import CliRunner
+
+from sharepoint_proxy import cli
+from sharepoint_proxy.toolbox import opened
 from simulator.service_process import ROOT, SECRET
 from simulator.stage import Stage
 
@@ -79,12 +85,26 @@ class Console:
         self._stage = stage
         self._settings = settings or {}
 
+    def run(self, *arguments: str) -> Said:
+        """Run a command to its end in this process: all of it but the start of a process, which takes longer than most commands.
+
+        Its environment and its output are this process's own meanwhile, so that only the main thread may do it.
+        """
+        assert threading.current_thread() is threading.main_thread()
+        hidden = dict.fromkeys(os.environ.keys() - self.variables().keys())
+        with CliRunner().isolation(env={**hidden, **self.variables()}) as (out, err, _):
+            with opened(os.environ) as toolbox:
+                code = cli.run(toolbox, arguments)
+            sys.stdout.flush()
+            sys.stderr.flush()
+        return Said(code, out.getvalue().decode(), err.getvalue().decode())
+
     def start(self, *arguments: str) -> Command:
-        """Begin a command, for a `with` block."""
+        """Begin a command as a process by `scripts/cli`, for a `with` block."""
         return Command(arguments, self.variables())
 
-    def run(self, *arguments: str, timeout: float = 120.0) -> Said:
-        """Run a command to its end."""
+    def run_alone(self, *arguments: str, timeout: float = 120.0) -> Said:
+        """Run a command to its end as a process by `scripts/cli`."""
         with self.start(*arguments) as command:
             return command.wait(timeout)
 

@@ -139,7 +139,7 @@ def test_nothing_is_sent_twice_beside_a_service_that_is_uploading(common: Stage)
 
     def reconcile_again_and_again() -> None:
         while not stop.is_set():
-            assert Console(common).run("reconcile", "--delete", "--force").code == 0
+            assert Console(common).run_alone("reconcile", "--delete", "--force").code == 0
 
     reconciles = threading.Thread(target=reconcile_again_and_again)
     reconciles.start()
