@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -111,18 +111,26 @@ def load(certificate_path: Path, key_path: Path, *, passphrase: str | None, now:
 
     Raises ConfigError with every problem. A PASSPHRASE for a key that has none is ignored. NOW is a time with a zone.
     """
+    return _joined(*_read(certificate_path, key_path), passphrase=passphrase, now=now)
+
+
+def _read(certificate_path: Path, key_path: Path) -> tuple["_File", "_File"]:
+    return _File.read("CERT_PATH", certificate_path), _File.read("KEY_PATH", key_path)
+
+
+def _joined(certificate_file: "_File", key_file: "_File", *, passphrase: str | None, now: datetime) -> Credential:
     problems: list[str] = []
     certificates: list[x509.Certificate] = []
     key: RSAPrivateKey | None = None
     with _noted(problems):
-        certificates = _certificates(_File.read("CERT_PATH", certificate_path))
+        certificates = _certificates(certificate_file.proved())
     with _noted(problems):
-        key = _private_key(_File.read("KEY_PATH", key_path), passphrase)
+        key = _private_key(key_file.proved(), passphrase)
 
     matching = [certificate for certificate in certificates if key is not None and _belong(certificate, key)]
     if certificates and key is not None and not matching:
         problems.append(
-            f"The key in KEY_PATH {key_path} does not belong to the certificate in CERT_PATH {certificate_path}:"
+            f"The key in {key_file.label} does not belong to the certificate in {certificate_file.label}:"
             " name the two that were made together."
         )
     problems += [problem for certificate in (matching or certificates)[:1] for problem in _outdated(certificate, now)]
@@ -135,7 +143,8 @@ class CertificateFiles:
     """The credential in two files, which may be replaced at any time; for any number of threads.
 
     Files that cannot be used, half written perhaps or not made together, are refused with one line in the log, and what was read
-    before stays in use. CLOCK gives the time of day. Raises ConfigError, as `load` does, when there is nothing to begin with.
+    before stays in use. Files that hold what they held are not proved again. CLOCK gives the time of day. Raises ConfigError, as
+    `load` does, when there is nothing to begin with.
     """
 
     def __init__(
@@ -152,6 +161,7 @@ class CertificateFiles:
         self._clock = clock
         self._reading = threading.Lock()
         self._refusal: tuple[str, ...] = ()
+        self._files: tuple[_File, _File] | None = None
         self._credential = self._load()
 
     @property
@@ -177,7 +187,13 @@ class CertificateFiles:
         return list(dict.fromkeys([_expired(self._credential.not_after), *self._refusal]))
 
     def _load(self) -> Credential:
-        return load(self._certificate_path, self._key_path, passphrase=self._passphrase, now=self._clock())
+        files, now = _read(self._certificate_path, self._key_path), self._clock()
+        # The proof of an RSA key takes longer than all else here, and the metrics ask often.
+        if files == self._files and self._credential.not_before <= now <= self._credential.not_after:
+            return self._credential
+        found = _joined(*files, passphrase=self._passphrase, now=now)
+        self._files = files
+        return found
 
     def _has_expired(self) -> bool:
         return self._clock() > self._credential.not_after
@@ -197,10 +213,11 @@ class CertificateFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
-    """One of the two files, `label` being how a sentence about it begins."""
+    """One of the two files, `label` being how a sentence about it begins; `problem` says why nothing was read."""
 
     label: str
-    data: bytes
+    data: bytes = field(default=b"", repr=False)
+    problem: str = ""
 
     @classmethod
     def read(cls, variable: str, path: Path) -> "_File":
@@ -210,11 +227,17 @@ class _File:
             with path.open("rb") as file:
                 data = file.read(_MAX_FILE_BYTES)
         except OSError as error:
-            raise ConfigError([f"{label} {_why_not_read(error, path)}."]) from None
+            return cls(label=label, problem=f"{label} {_why_not_read(error, path)}.")
         if not data.strip():
-            raise ConfigError([f"{label} is empty: copy the file again."])
+            return cls(label=label, problem=f"{label} is empty: copy the file again.")
         # PowerShell's ">" writes UTF-16.
         return cls(label=label, data=data.decode("utf-16", "ignore").encode() if data[:2] in _UTF16_MARKS else data)
+
+    def proved(self) -> Self:
+        """Itself; raises ConfigError when nothing was read."""
+        if self.problem:
+            raise ConfigError([self.problem])
+        return self
 
     def blocks(self, ending: str) -> list[bytes]:
         """The PEM blocks whose label ends so."""

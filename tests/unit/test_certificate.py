@@ -315,7 +315,7 @@ def test_it_says_that_a_folder_is_closed(closed_key: Path, ordinary_uid: int) ->
     key=st.binary() | st.tuples(st.integers(0, 700), st.binary(min_size=1, max_size=3)),
     passphrase=st.none() | st.text(),
 )
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_it_answers_any_bytes_with_a_credential_or_a_config_error(
     certificate: bytes | tuple[int, bytes], key: bytes | tuple[int, bytes], passphrase: str | None
 ) -> None:
