@@ -22,7 +22,7 @@ The rows of the building; each imports only from those above it, and no module f
     errors
     findings  globs  quickxor  records
     alarms  backoff  bandwidth  content  events  logs  paths  rewriting     no input or output
-      settings  tables  throttle  waiting
+      fragments  settings  tables  throttle  waiting
       column_values  comparison  download  fates  messages  patience        words and rules of single tasks
       activity  chart  door  wording                                        what the status page shows
       checkup_login  checkup_minio  checkup_service  checkup_sharepoint     the steps of `check`

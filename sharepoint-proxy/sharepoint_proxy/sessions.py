@@ -8,6 +8,7 @@ answers 404, and so does one whose last answer was lost (OneDrive/onedrive-api-d
 
 import contextlib
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from http import HTTPStatus
 from typing import Protocol
@@ -50,19 +51,32 @@ class Targets(Protocol):
     def find(self, path: str) -> DriveItem | None: ...
 
 
+class Fragments(Protocol):
+    """How long the fragments of one upload are, in bytes."""
+
+    @property
+    def length(self) -> int: ...
+    def timed(self, length: int) -> AbstractContextManager[None]: ...
+
+
 class _SessionLostError(Exception):
     """The session is finished, cancelled, expired, or was never there: its URL is of no more use."""
 
 
 class Sessions:
-    """Uploads objects in fragments of FRAGMENT_BYTES, a multiple of 320 KiB; between two fragments it asks IS_STOPPING."""
+    """Uploads objects in fragments, each as long as FRAGMENTS, made for each upload, say; between two fragments it asks IS_STOPPING."""
 
     def __init__(
-        self, urls: UploadUrls, targets: Targets, *, fragment_bytes: int, is_stopping: Callable[[], bool]
+        self,
+        urls: UploadUrls,
+        targets: Targets,
+        *,
+        fragments: Callable[[], Fragments],
+        is_stopping: Callable[[], bool],
     ) -> None:
         self._urls = urls
         self._targets = targets
-        self._fragment_bytes = fragment_bytes
+        self._fragments = fragments
         self._is_stopping = is_stopping
 
     def send(
@@ -106,12 +120,13 @@ class Sessions:
 
     def _transfer(self, url: str, reader: ObjectReader, *, position: int) -> DriveItem:
         breaks, furthest = 0, position
+        fragments = self._fragments()
         trouble = TransientError("The upload session takes fragments, but does not get on.")
         while True:
             if self._is_stopping():
                 raise StoppingError("The service is stopping; the upload goes on after the next start.")
             try:
-                answer = self._send_fragment(url, reader, position)
+                answer = self._send_fragment(url, reader, position, fragments)
                 if answer.status in _DONE:
                     return DriveItem.read(answer.body)
                 held = _next_expected(answer)
@@ -131,15 +146,16 @@ class Sessions:
                 raise trouble
             position = held
 
-    def _send_fragment(self, url: str, reader: ObjectReader, position: int) -> Answer:
-        length = min(self._fragment_bytes, reader.size - position)
-        answer = self._urls.call_upload_url(
-            "PUT",
-            url,
-            body=Stretch(reader, position, length),
-            headers={"Content-Range": f"bytes {position}-{position + length - 1}/{reader.size}"},
-            accept={*_DONE, HTTPStatus.ACCEPTED, *_GONE},
-        )
+    def _send_fragment(self, url: str, reader: ObjectReader, position: int, fragments: Fragments) -> Answer:
+        length = min(fragments.length, reader.size - position)
+        with fragments.timed(length):
+            answer = self._urls.call_upload_url(
+                "PUT",
+                url,
+                body=Stretch(reader, position, length),
+                headers={"Content-Range": f"bytes {position}-{position + length - 1}/{reader.size}"},
+                accept={*_DONE, HTTPStatus.ACCEPTED, *_GONE},
+            )
         if answer.status in _GONE:
             raise _SessionLostError
         return answer

@@ -329,7 +329,7 @@ class Settings:
     data_dir: Path = field(metadata=_from("DATA_DIR", Path, "/data"))
     upload_workers: int = field(metadata=_from("UPLOAD_WORKERS", _whole(1, 64), "16"))
     large_uploads: int = field(metadata=_from("LARGE_UPLOADS", _whole(1, 63), "4"))
-    chunk_bytes: int = field(metadata=_from("CHUNK_MIB", _fragment_bytes, "10"))
+    chunk_bytes: int | None = field(metadata=_from("CHUNK_MIB", _fragment_bytes))
     delete_grace_seconds: float = field(metadata=_from("DELETE_GRACE_SECONDS", _number(0, 3600), "2"))
     reconcile_hours: float = field(metadata=_from("RECONCILE_HOURS", _number(0, 8760), "24"))
     metadata_columns: tuple[tuple[str, str], ...] = field(metadata=_from("METADATA_COLUMNS", _columns, ""))

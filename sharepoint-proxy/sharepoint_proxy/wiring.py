@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import IO, TypeVar
 from wsgiref.types import WSGIApplication
@@ -20,6 +21,7 @@ from sharepoint_proxy.column_memory import ColumnMemory
 from sharepoint_proxy.consume_parts import Replica
 from sharepoint_proxy.database import Database
 from sharepoint_proxy.errors import ConfigError, JournalError, OutageError, ProxyError
+from sharepoint_proxy.fragments import Fragments
 from sharepoint_proxy.handover import Handover
 from sharepoint_proxy.libraries import Libraries
 from sharepoint_proxy.library_parts import Reopening
@@ -288,7 +290,10 @@ class Service:
         shelf = self._libraries
         source = assembly.make_source(self._settings)
         sessions = Sessions(
-            self._graph, shelf, fragment_bytes=self._settings.chunk_bytes, is_stopping=self._stopping.is_set
+            self._graph,
+            shelf,
+            fragments=partial(Fragments, self._settings.chunk_bytes),
+            is_stopping=self._stopping.is_set,
         )
         handover = Handover(self._database)
         mirror = MirrorParts(

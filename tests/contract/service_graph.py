@@ -11,6 +11,7 @@ from typing import Self
 
 from sharepoint_proxy.content import ObjectReader, Stretch
 from sharepoint_proxy.errors import TransientError
+from sharepoint_proxy.fragments import Fragments
 from sharepoint_proxy.graph import Graph
 from sharepoint_proxy.library import Drive, Library, find_drive
 from sharepoint_proxy.records import DriveItem
@@ -81,7 +82,7 @@ class ServiceGraph:
         self.library = Library(self.graph, self.drive)
         self.stopping = threading.Event()
         self.sessions = Sessions(
-            self.graph, self.library, fragment_bytes=FRAGMENT_BYTES, is_stopping=self.stopping.is_set
+            self.graph, self.library, fragments=partial(Fragments, FRAGMENT_BYTES), is_stopping=self.stopping.is_set
         )
         self.kept: list[str | None] = []
         simulator.clear_calls()

@@ -20,6 +20,7 @@ from sharepoint_proxy.errors import (
     TransientError,
 )
 from sharepoint_proxy.files import Files
+from sharepoint_proxy.fragments import Fragments
 from sharepoint_proxy.gathering import Gathering
 from sharepoint_proxy.halt import Halt
 from sharepoint_proxy.inventory import SCHEMA, Inventory
@@ -137,7 +138,7 @@ def test_the_main_library_alone_gives_paths_and_ids_as_they_are(service: Service
 
 
 def test_a_large_file_and_folders_go_there_too(service: ServiceGraph, libraries: Libraries) -> None:
-    sessions = Sessions(service.graph, libraries, fragment_bytes=320 * 1024, is_stopping=lambda: False)
+    sessions = Sessions(service.graph, libraries, fragments=partial(Fragments, 320 * 1024), is_stopping=lambda: False)
     content = content_of(700_000)
     with reader_of(content) as reader:
         sessions.send("compta:/new/big.bin", reader, modified=MODIFIED, session_url=None, keep=service.kept.append)

@@ -27,7 +27,7 @@ ROWS: list[tuple[str, set[str]]] = [
         "pure: no network, no disk, no SDK, so that they can be tested by calling them",
         {
             *("alarms", "backoff", "bandwidth", "content", "events", "logs", "paths", "rewriting", "settings"),
-            *("tables", "throttle", "waiting"),
+            *("fragments", "tables", "throttle", "waiting"),
             *("column_values", "comparison", "download", "fates", "messages", "patience"),
             *("checkup_login", "checkup_minio", "checkup_service", "checkup_sharepoint"),
             *("activity", "chart", "door", "wording"),

@@ -53,7 +53,7 @@ def test_it_reads_the_required_variables_and_has_defaults_for_the_others() -> No
         "data_dir": "/data",
         "upload_workers": 16,
         "large_uploads": 4,
-        "chunk_bytes": 10 * 1024 * 1024,
+        "chunk_bytes": None,
         "delete_grace_seconds": 2.0,
         "reconcile_hours": 24.0,
         "metadata_columns": [],

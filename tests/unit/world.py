@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Self
 
 from unit.fake_library import APPLICATION_ID, Death, FakeLibrary, Fault, Item, Wire
@@ -14,6 +15,7 @@ from unit.fakes import BUCKET, GRACE_SECONDS, Clock, created, memory_folder, ope
 from sharepoint_proxy.alarms import Alarms
 from sharepoint_proxy.column_memory import ColumnMemory
 from sharepoint_proxy.events import SESSION_ABOVE_BYTES, ObjectEvent
+from sharepoint_proxy.fragments import Fragments
 from sharepoint_proxy.handover import Handover
 from sharepoint_proxy.mirror_parts import Parts as MirrorParts
 from sharepoint_proxy.paths import Routing, comparison_key, parse_routing
@@ -77,7 +79,9 @@ class World:
             handover=self._careful(handover) if self._is_replica else handover,
             memory=ColumnMemory(self.database),
             library=self.library,
-            sessions=Sessions(self.library, self.library, fragment_bytes=FRAGMENT_BYTES, is_stopping=lambda: False),
+            sessions=Sessions(
+                self.library, self.library, fragments=partial(Fragments, FRAGMENT_BYTES), is_stopping=lambda: False
+            ),
             metadata_columns=(),
             application_id=APPLICATION_ID,
             grace_seconds=GRACE_SECONDS,
