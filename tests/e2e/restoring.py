@@ -1,14 +1,12 @@
 """What tests of restores share: the command's work on a stage, and looks at what it did to MinIO, the library and the journal."""
 
 import json
-import sqlite3
 import subprocess
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
-from e2e.trouble import calm, nudge
 
 from sharepoint_proxy import tables
 from sharepoint_proxy.database import Database
@@ -17,7 +15,6 @@ from sharepoint_proxy.restore import Restorer
 from sharepoint_proxy.restore_parts import make_restorer
 from simulator.calls import Call, CallKind
 from simulator.minio_standin import MinioStandin
-from simulator.options import OfficeRewriting
 from simulator.rclone_remote import PROGRAM
 from simulator.service_process import SECRET
 from simulator.stage import BUCKET, Stage
@@ -105,13 +102,6 @@ def lose(minio: MinioStandin, prefix: str = "", *, bucket: str = BUCKET) -> None
             minio._store.remove_prefix(bucket, key)
 
 
-def held(stage: Stage, *, bucket: str = BUCKET) -> dict[str, bytes]:
-    """All objects of the bucket."""
-    client = stage.minio.client()
-    keys = [str(found.object_name) for found in client.list_objects(bucket, recursive=True)]
-    return {key: client.get_object(bucket, key).data for key in keys}
-
-
 def begun_uploads(stage: Stage, *, bucket: str = BUCKET) -> int:
     """How many multipart uploads MinIO keeps that were neither completed nor aborted."""
     return len(stage.minio._store.bucket(bucket).multiparts)
@@ -137,33 +127,9 @@ def listed_by_rclone(minio: MinioStandin) -> dict[str, str]:
     return {entry["Path"]: entry["ModTime"] for entry in json.loads(done.stdout)}
 
 
-def rows(stage: Stage, table: str) -> list[str]:
-    """The keys of a table of the journal."""
-    path = stage.folder / "data" / "journal.db"
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as journal:
-        return [key for (key,) in journal.execute(f"SELECT key FROM {table}")]  # noqa: S608 - the tests' own names
-
-
 @contextmanager
 def restores_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Restores]:
     """Restores on STAGE, whose certificates this process trusts meanwhile."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", stage.environment()["REQUESTS_CA_BUNDLE"])
     with closing(Restores(stage)) as opened:
         yield opened
-
-
-def empty(stage: Stage) -> None:
-    """End all faults, and leave nothing in MinIO, the library and the journal."""
-    stage.graph.change(children_page=200, office_rewriting=OfficeRewriting.OFF)
-    calm(stage)
-    for key in held(stage):
-        stage.delete(key)
-    stage.settle()
-    # What a test lost behind MinIO's back was never announced.
-    nudge(stage, *rows(stage, "ledger"))
-    stage.settle()
-    for path in [path for path in stage.graph.tree() if "/" not in path]:
-        stage.graph.delete_foreign(path)
-    stage.minio._store.bucket(BUCKET).multiparts.clear()
-    stage.graph.clear_calls()
-    assert [rows(stage, table) for table in ("changes", "uploads", "ledger")] == [[], [], []]

@@ -1,11 +1,28 @@
 """A change in MinIO becomes a change in SharePoint, with as few calls at Graph as do it."""
 
 import os
+from collections.abc import Callable
+
+import pytest
 
 from simulator.stage import Stage
 
 MIB = 1024 * 1024
 NOTE = "administration/note.txt"
+
+
+@pytest.fixture
+def stage(common: Stage) -> Stage:
+    """One for all tests here, empty when each of them begins."""
+    return common
+
+
+@pytest.fixture
+def quiet(make_stage: Callable[..., Stage]) -> Stage:
+    """A stage on which nothing was answered yet: what comes right after an answer is not waited for."""
+    stage = make_stage()
+    stage.begin()
+    return stage
 
 
 def test_it_works(stage: Stage) -> None:
@@ -24,11 +41,11 @@ def test_it_works(stage: Stage) -> None:
     assert stage.graph.content(NOTE) == b"hello world"
 
 
-def test_it_answers_204_once_the_file_is_there(stage: Stage) -> None:
-    stage.put(NOTE, b"hello")
-    stage.settle()
+def test_it_answers_204_once_the_file_is_there(quiet: Stage) -> None:
+    quiet.put(NOTE, b"hello")
+    quiet.settle()
 
-    assert [delivery.status for delivery in stage.minio.deliveries()] == [204]
+    assert [delivery.status for delivery in quiet.minio.deliveries()] == [204]
 
 
 def test_it_mirrors_empty_files_and_stored_encodings(stage: Stage) -> None:
@@ -123,15 +140,15 @@ def test_it_ignores_what_is_outside_the_prefixes(stage: Stage) -> None:
     assert stage.kinds() == []
 
 
-def test_it_takes_the_minimal_form(stage: Stage) -> None:
+def test_it_takes_the_minimal_form(quiet: Stage) -> None:
     """An administrator posts EventName and Key; the key is not encoded."""
-    stage.minio.pause()
-    stage.put("administration/été + 1%.txt", b"hello")
-    answer = stage.service.post({"EventName": "s3:ObjectCreated:Put", "Key": "lycee/administration/été + 1%.txt"})
+    quiet.minio.pause()
+    quiet.put("administration/été + 1%.txt", b"hello")
+    answer = quiet.service.post({"EventName": "s3:ObjectCreated:Put", "Key": "lycee/administration/été + 1%.txt"})
 
     assert answer.status_code == 204
-    assert stage.graph.content("administration/été + 1%.txt") == b"hello"
-    stage.minio.resume()
+    assert quiet.graph.content("administration/été + 1%.txt") == b"hello"
+    quiet.minio.resume()
 
 
 def test_it_merges_quick_overwrites(stage: Stage) -> None:

@@ -13,15 +13,13 @@ from e2e.restoring import (
     NOTE,
     Restores,
     downloads,
-    empty,
-    held,
     listed_by_rclone,
     lose,
     mirror,
     restores_on,
-    rows,
     writes,
 )
+from e2e.trouble import empty, held, rows
 
 from sharepoint_proxy.errors import PermanentError
 from sharepoint_proxy.fates import Fate

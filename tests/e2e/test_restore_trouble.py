@@ -15,15 +15,12 @@ from e2e.restoring import (
     Restores,
     begun_uploads,
     downloads,
-    empty,
-    held,
     lose,
     mirror,
     restores_on,
-    rows,
     writes,
 )
-from e2e.trouble import start_again
+from e2e.trouble import empty, held, rows, start_again
 
 from sharepoint_proxy import paths
 from sharepoint_proxy.errors import AccessError, ConfigError, OutageError

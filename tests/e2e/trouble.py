@@ -9,6 +9,7 @@ from typing import Any
 
 from simulator.calls import Call, CallKind
 from simulator.faults import AnswerWith, CutPoint, Fault, FaultBody, Match
+from simulator.options import OfficeRewriting
 from simulator.stage import BUCKET, Stage
 
 MIB = 1024 * 1024
@@ -40,6 +41,25 @@ def calm(stage: Stage) -> None:
     stage.graph.clear_calls()
 
 
+def empty(stage: Stage) -> None:
+    """End all faults, and leave nothing in MinIO, the library and the journal: for the next test the stage is as good as new."""
+    stage.graph.change(children_page=200, office_rewriting=OfficeRewriting.OFF)
+    stage.graph.resource_units = None
+    stage.minio.resume()
+    calm(stage)
+    for key in stored(stage):
+        stage.delete(key)
+    stage.settle()
+    # What a test lost behind MinIO's back was never announced.
+    nudge(stage, *rows(stage, "ledger"))
+    stage.settle()
+    for path in [path for path in stage.graph.tree() if "/" not in path]:
+        stage.graph.delete_foreign(path)
+    stage.minio._store.bucket(BUCKET).multiparts.clear()
+    stage.graph.clear_calls()
+    assert [rows(stage, table) for table in ("changes", "uploads", "ledger")] == [[], [], []]
+
+
 def start_again(stage: Stage) -> None:
     """Start the service, which was stopped; returns when it is ready to mirror."""
 
@@ -69,6 +89,24 @@ def why_not_ready(stage: Stage) -> str:
     answer = stage.service.get("/ready")
     assert answer.status_code == (503 if answer.json()["reasons"] else 200)
     return " ".join(answer.json()["reasons"])
+
+
+def held(stage: Stage, *, bucket: str = BUCKET) -> dict[str, bytes]:
+    """All objects of the bucket."""
+    client = stage.minio.client()
+    return {key: client.get_object(bucket, key).data for key in stored(stage, bucket=bucket)}
+
+
+def stored(stage: Stage, *, bucket: str = BUCKET) -> list[str]:
+    """The keys of all objects of the bucket."""
+    return [str(found.object_name) for found in stage.minio.client().list_objects(bucket, recursive=True)]
+
+
+def rows(stage: Stage, table: str) -> list[str]:
+    """The keys of a table of the journal."""
+    path = stage.folder / "data" / "journal.db"
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as journal:
+        return [key for (key,) in journal.execute(f"SELECT key FROM {table}")]  # noqa: S608 - the tests' own names
 
 
 def wait_until_postponed(stage: Stage, key: str, *, attempt: int = 1) -> str:
