@@ -18,7 +18,7 @@ _FIRST_BYTES = 32 * UNIT_BYTES
 _LARGEST_BYTES = 191 * UNIT_BYTES
 """Each must be under 60 MiB (the same page)."""
 
-_WANTED_SECONDS = 3.0
+_WANTED_SECONDS = 4.0
 
 
 class Fragments:
