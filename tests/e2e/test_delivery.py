@@ -88,8 +88,8 @@ def test_health_answers_while_sixty_requests_wait(stage: Stage) -> None:
         ({"Authorization": f"Bearer {SECRET}"}, 400),
     ],
 )
-def test_it_checks_the_sender_before_the_body(stage: Stage, headers: dict[str, str], status: int) -> None:
-    answer = requests.post(f"{stage.service.url}/s3event", data=b"not json", headers=headers, timeout=10)
+def test_it_checks_the_sender_before_the_body(common: Stage, headers: dict[str, str], status: int) -> None:
+    answer = requests.post(f"{common.service.url}/s3event", data=b"not json", headers=headers, timeout=10)
 
     assert answer.status_code == status
     assert "error" in answer.json()
@@ -109,11 +109,11 @@ def test_it_keeps_the_event_when_graph_refuses(stage: Stage) -> None:
     stage.minio.resume()
 
 
-def test_it_refuses_large_bodies(stage: Stage) -> None:
+def test_it_refuses_large_bodies(common: Stage) -> None:
     """Announced by Content-Length, or sent in chunks without one."""
     large = b"x" * (1024 * 1024 + 1)
     chunks = (large[at : at + 65536] for at in range(0, len(large), 65536))
 
-    assert stage.service.post(large).status_code == 413
+    assert common.service.post(large).status_code == 413
     headers = {"Authorization": f"Bearer {SECRET}"}
-    assert requests.post(f"{stage.service.url}/s3event", data=chunks, headers=headers, timeout=10).status_code == 413
+    assert requests.post(f"{common.service.url}/s3event", data=chunks, headers=headers, timeout=10).status_code == 413

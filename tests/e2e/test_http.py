@@ -5,6 +5,8 @@ import socket
 from collections.abc import Iterator
 from http.client import HTTPConnection
 
+import pytest
+
 from sharepoint_proxy.web import MAX_BODY_BYTES
 from simulator.service_process import SECRET
 from simulator.stage import Stage
@@ -30,6 +32,12 @@ def chunked(body: bytes) -> Iterator[bytes]:
         piece = body[start : start + CHUNK_BYTES]
         yield b"%x\r\n%b\r\n" % (len(piece), piece)
     yield b"0\r\n\r\n"
+
+
+@pytest.fixture
+def stage(common: Stage) -> Stage:
+    """One for all tests here, empty when each of them begins."""
+    return common
 
 
 def test_it_reads_a_body_without_a_length_up_to_its_limit(stage: Stage) -> None:

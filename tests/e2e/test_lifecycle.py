@@ -50,12 +50,12 @@ def test_it_lists_every_problem_at_once(tmp_path: Path) -> None:
     assert SECRET not in ended.stderr + ended.stdout
 
 
-def test_it_refuses_a_second_service_on_one_journal(stage: Stage) -> None:
+def test_it_refuses_a_second_service_on_one_journal(common: Stage) -> None:
     ended = serve(
         {
-            **stage.environment(),
+            **common.environment(),
             "WEBHOOK_SECRET": SECRET,
-            "DATA_DIR": str(stage.service.data_dir),
+            "DATA_DIR": str(common.service.data_dir),
             "PORT": str(free_port()),
         }
     )
@@ -90,21 +90,21 @@ def test_it_finds_the_library_by_either_name(make_stage: Callable[..., Stage], n
     assert stage.graph.content("administration/note.txt", library) == b"hello"
 
 
-def test_it_goes_on_after_a_kill(stage: Stage) -> None:
+def test_it_goes_on_after_a_kill(common: Stage) -> None:
     """What was acknowledged before kill -9 arrives after the next start."""
-    stage.graph.latency = 0.3
-    stage.minio.pause()
+    common.graph.latency = 0.3
+    common.minio.pause()
     names = [f"administration/{number}.txt" for number in range(40)]
     for name in names:
-        stage.put(name, name.encode())
-    stage.minio.resume()
-    stage.minio.drain()
-    stage.service.kill()
-    stage.graph.latency = 0.0
-    stage.service.start()
-    stage.settle()
+        common.put(name, name.encode())
+    common.minio.resume()
+    common.minio.drain()
+    common.service.kill()
+    common.graph.latency = 0.0
+    common.service.start()
+    common.settle()
 
-    assert all(stage.graph.content(name) == name.encode() for name in names)
+    assert all(common.graph.content(name) == name.encode() for name in names)
 
 
 def test_it_resumes_a_large_upload_after_a_kill(make_stage: Callable[..., Stage]) -> None:
@@ -146,37 +146,37 @@ def test_it_stops_at_a_fragment_boundary(make_stage: Callable[..., Stage]) -> No
     assert stage.graph.content("administration/film.mp4") == content
 
 
-def test_a_broken_fragment_is_resumed(stage: Stage) -> None:
+def test_a_broken_fragment_is_resumed(common: Stage) -> None:
     """The session says what it holds, here a part of the fragment that broke; nothing starts from zero."""
-    stage.graph.add_fault(Fault(Match(CallKind.FRAGMENT), CutConnection(CutPoint.HALF_BODY)))
+    common.graph.add_fault(Fault(Match(CallKind.FRAGMENT), CutConnection(CutPoint.HALF_BODY)))
     content = os.urandom(12 * MIB)
-    stage.put("administration/film.mp4", content)
-    stage.settle()
-    calls = stage.calls()
+    common.put("administration/film.mp4", content)
+    common.settle()
+    calls = common.calls()
 
-    assert stage.graph.content("administration/film.mp4") == content
+    assert common.graph.content("administration/film.mp4") == content
     assert [call.kind for call in calls].count(CallKind.SESSION_STATUS) == 1
     assert sum(call.kind is CallKind.SESSION_CREATE and call.status == 200 for call in calls) == 1
 
 
-def test_an_answer_lost_after_the_write_is_no_second_upload(stage: Stage) -> None:
+def test_an_answer_lost_after_the_write_is_no_second_upload(common: Stage) -> None:
     """One look finds that the file is there."""
-    stage.graph.add_fault(Fault(Match(CallKind.PUT_CONTENT), CutConnection(CutPoint.AFTER_EFFECT)))
-    stage.put("administration/note.txt", b"hello")
-    stage.settle()
+    common.graph.add_fault(Fault(Match(CallKind.PUT_CONTENT), CutConnection(CutPoint.AFTER_EFFECT)))
+    common.put("administration/note.txt", b"hello")
+    common.settle()
 
-    assert stage.kinds() == ["PUT_CONTENT", "ITEM_GET"]
+    assert common.kinds() == ["PUT_CONTENT", "ITEM_GET"]
 
 
-def test_retry_after_pauses_every_thread(stage: Stage) -> None:
+def test_retry_after_pauses_every_thread(common: Stage) -> None:
     """While Graph asks for a pause no request leaves."""
-    stage.graph.add_fault(Fault(Match(CallKind.PUT_CONTENT), AnswerWith(429, headers={"Retry-After": "2"})))
-    stage.minio.pause()
+    common.graph.add_fault(Fault(Match(CallKind.PUT_CONTENT), AnswerWith(429, headers={"Retry-After": "2"})))
+    common.minio.pause()
     for number in range(30):
-        stage.put(f"administration/{number}.txt", b"x")
-    stage.minio.resume()
-    stage.settle(60)
-    calls = stage.calls()
+        common.put(f"administration/{number}.txt", b"x")
+    common.minio.resume()
+    common.settle(60)
+    calls = common.calls()
     refused_at = next(call.at for call in calls if call.status == 429)
 
     # Requests that had left already when the pause was asked for still arrive.
@@ -184,12 +184,12 @@ def test_retry_after_pauses_every_thread(stage: Stage) -> None:
     assert sum(call.status == 201 for call in calls) == 30
 
 
-def test_no_secret_reaches_the_output(stage: Stage) -> None:
-    stage.graph.add_fault(Fault(Match(CallKind.FRAGMENT), CutConnection(CutPoint.BEFORE_BODY), times=2))
-    stage.put("administration/film.mp4", os.urandom(6 * MIB))
-    stage.put("administration/note.txt", b"hello")
-    stage.settle()
-    output = stage.service.output()
+def test_no_secret_reaches_the_output(common: Stage) -> None:
+    common.graph.add_fault(Fault(Match(CallKind.FRAGMENT), CutConnection(CutPoint.BEFORE_BODY), times=2))
+    common.put("administration/film.mp4", os.urandom(6 * MIB))
+    common.put("administration/note.txt", b"hello")
+    common.settle()
+    output = common.service.output()
 
-    for secret in (SECRET, stage.minio.reader_secret, "tempauth", "Bearer ", "PRIVATE KEY"):
+    for secret in (SECRET, common.minio.reader_secret, "tempauth", "Bearer ", "PRIVATE KEY"):
         assert secret not in output

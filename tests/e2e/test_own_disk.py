@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from e2e.trouble import start_again
 
 from simulator.service_process import ROOT, SECRET, free_port
 from simulator.stage import Stage
@@ -181,32 +182,60 @@ def reconcile_note(stage: Stage) -> str:
     return str(row[0])
 
 
-@pytest.mark.parametrize("is_killed", [False, True], ids=["after a stop", "after a kill"])
-@pytest.mark.parametrize("spoil", [spoil_header, spoil_schema, spoil_rows, cut_in_half])
-def test_a_damaged_journal_is_set_aside(stage: Stage, spoil: Callable[[Path], None], *, is_killed: bool) -> None:
-    """The service says so, begins a new one, goes on mirroring, and keeps in mind that both sides must be compared."""
+def damaged(stage: Stage, spoil: Callable[[Path], None]) -> Path:
+    """The journal that was set aside, once the service, which was ended, runs again without it."""
     data_dir = stage.service.data_dir
+    before = set(data_dir.glob("journal.damaged-*.db"))
+    spoil(data_dir / "journal.db")
+    start_again(stage)
+    (aside,) = set(data_dir.glob("journal.damaged-*.db")) - before
+    return aside
+
+
+def told_damages(stage: Stage) -> list[str]:
+    """What the log says of damaged journals."""
+    return [line["reason"] for line in stage.service.log() if line["event"] == "journal_damaged"]
+
+
+@pytest.fixture
+def ended(request: pytest.FixtureRequest, shared: Stage, make_stage: Callable[..., Stage]) -> Stage:
+    """A stage whose service was stopped, or killed, with twenty files mirrored; `request.param` says which."""
+    stage = shared
+    if request.param == "kill":
+        # What it leaves in the write-ahead log mends the file; a new journal's beginning is not in it.
+        stage = make_stage()
+        stage.begin()
     for number in range(20):
         stage.put(f"administration/{number}.txt", b"before")
     stage.settle()
-    stage.service.kill() if is_killed else stage.service.stop()
-    spoil(data_dir / "journal.db")
+    getattr(stage.service, request.param)()
+    return stage
 
-    stage.service.start()
-    said = stage.service.wait_for_line(lambda line: line["event"] == "journal_damaged")
-    (aside,) = data_dir.glob("journal.damaged-*.db")
-    assert str(aside) in said["reason"]
-    assert str(aside) in reconcile_note(stage)
-    stage.put("administration/after.txt", b"after")
-    stage.settle()
-    assert stage.graph.content("administration/after.txt") == b"after"
 
-    stage.service.kill()
-    stage.service.start()
-    assert not [line for line in stage.service.log() if line["event"] == "journal_damaged"]
-    assert list(data_dir.glob("journal.damaged-*.db")) == [aside]
-    assert str(aside) in reconcile_note(stage)
-    stage.put("administration/0.txt", b"later")
-    stage.settle()
-    assert stage.graph.content("administration/0.txt") == b"later"
-    assert stage.graph.content("administration/1.txt") == b"before"
+@pytest.mark.parametrize("ended", ["stop", "kill"], indirect=True)
+@pytest.mark.parametrize("spoil", [spoil_header, spoil_schema, spoil_rows, cut_in_half])
+def test_a_damaged_journal_is_set_aside(ended: Stage, spoil: Callable[[Path], None]) -> None:
+    """The service says so, begins a new one, goes on mirroring, and keeps in mind that both sides must be compared."""
+    aside = damaged(ended, spoil)
+
+    assert str(aside) in told_damages(ended)[-1]
+    assert str(aside) in reconcile_note(ended)
+    ended.put("administration/after.txt", spoil.__name__.encode())
+    ended.put("administration/0.txt", b"later")
+    ended.settle()
+    assert ended.graph.content("administration/after.txt") == spoil.__name__.encode()
+    assert ended.graph.content("administration/0.txt") == b"later"
+    assert ended.graph.content("administration/1.txt") == b"before"
+
+
+def test_a_journal_is_set_aside_once(shared: Stage) -> None:
+    """The next start finds the new one sound, and what has to be compared is not forgotten."""
+    shared.service.kill()
+    aside = damaged(shared, spoil_rows)
+    kept = set(shared.service.data_dir.glob("journal.damaged-*.db"))
+    shared.service.kill()
+    start_again(shared)
+
+    assert told_damages(shared) == []
+    assert set(shared.service.data_dir.glob("journal.damaged-*.db")) == kept
+    assert str(aside) in reconcile_note(shared)

@@ -91,6 +91,12 @@ def project(tmp_path: Path) -> Path:
     return Path(shutil.copy(SCRIPT, tmp_path / "scripts"))
 
 
+@pytest.fixture
+def stage(common: Stage) -> Stage:
+    """One for all tests here, empty when each of them begins."""
+    return common
+
+
 def test_an_object_is_mirrored_on_demand_whatever_its_key(stage: Stage) -> None:
     stage.minio.pause()
     for name in KEYS:
