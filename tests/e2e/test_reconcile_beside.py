@@ -1,6 +1,5 @@
-"""A reconcile beside the service, beside another one, broken off, killed, and made by the service itself."""
+"""A reconcile beside the service, beside another one, broken off, and killed."""
 
-import json
 import sqlite3
 import threading
 import time
@@ -10,9 +9,7 @@ from contextlib import closing
 import pytest
 from e2e.comparing import (
     FOLDER,
-    delete_unannounced,
     fill_library,
-    mirror,
     put_unannounced,
     reconcile,
     scratch,
@@ -20,7 +17,7 @@ from e2e.comparing import (
     writes,
 )
 from e2e.console import Command, Console
-from e2e.trouble import calm
+from e2e.trouble import calm, wait_until
 
 from simulator.calls import CallKind
 from simulator.stage import Stage
@@ -64,7 +61,7 @@ def among_the_objects(stage: Stage) -> Command:
     """A reconcile in the middle of reading the objects, that has written down the first of them."""
     stage.minio.latency = 0.8
     command = Console(stage).start("reconcile")
-    wait_until(lambda: adopted(stage) > 0)
+    wait_until(lambda: adopted(stage) > 0, 30)
     assert adopted(stage) < len(OBJECTS)
     return command
 
@@ -78,17 +75,10 @@ def adopted(stage: Stage) -> int:
         return int(journal.execute("SELECT COUNT(*) FROM ledger").fetchone()[0])
 
 
-def wait_until(condition: Callable[[], bool], *, timeout: float = 30.0) -> None:
-    """Return once CONDITION holds; of another process nobody tells."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_a_second_one_is_refused_in_one_sentence(common: Stage) -> None:
     with in_the_feed(common) as first:
         second = Console(common).run("reconcile", "--dry-run")
+        common.graph.latency = 0.0
         assert first.wait().code == 0
 
     assert second.code == 1
@@ -177,88 +167,3 @@ def test_it_can_wait_until_the_service_has_done_all(stage: Stage) -> None:
     stage.begin()
     stage.settle()
     assert stage.graph.content(f"{FOLDER}/new.txt") == b"new"
-
-
-def test_the_service_makes_one_by_itself_after_its_start(make_stage: MakeStage) -> None:
-    """Objects without an event are there; it says how it ended in the log and in `status`."""
-    stage = make_stage(settings={"RECONCILE_HOURS": "24"})
-    put_unannounced(stage, {f"{FOLDER}/a.txt": b"a"})
-    fill_library(stage, {f"{FOLDER}/a.txt": b"a"})
-    put_unannounced(stage, {f"{FOLDER}/b.txt": b"b"})
-    stage.begin()
-    line = stage.service.wait_for_line(lambda line: line["event"] == "reconciled")
-    stage.settle()
-
-    assert (line["objects"], line["adopted"], line["new"]) == (2, 1, 1)
-    assert uploads(stage) == {f"{FOLDER}/b.txt": 1}
-    assert scratch(stage) == []
-    last = json.loads(Console(stage).run("status", "--json").out)["last_reconcile"]
-    assert (last["objects"], last["adopted"], last["marked"], last["error"]) == (2, 1, 1, "")
-
-
-def test_the_service_makes_none_where_that_is_turned_off(stage: Stage) -> None:
-    put_unannounced(stage, {f"{FOLDER}/a.txt": b"a"})
-    with pytest.raises(TimeoutError):
-        stage.service.wait_for_line(lambda line: line["event"] == "reconciled", timeout=8)
-    assert uploads(stage) == {}
-
-
-def test_the_next_one_is_made_when_its_hour_comes(make_stage: MakeStage) -> None:
-    """Also counted from one that the command made; not each time that the service starts."""
-    stage = make_stage(settings={"RECONCILE_HOURS": "24"})
-    stage.begin()
-    stage.service.wait_for_line(lambda line: line["event"] == "reconciled")
-    stage.service.stop()
-    put_unannounced(stage, {f"{FOLDER}/a.txt": b"a"})
-    stage.begin()
-    with pytest.raises(TimeoutError):
-        stage.service.wait_for_line(lambda _: uploads(stage) != {}, timeout=8)
-    stage.service.stop()
-    with closing(sqlite3.connect(stage.service.data_dir / "journal.db")) as journal:
-        (text,) = journal.execute("SELECT text FROM notes WHERE name = 'reconciled'").fetchone()
-        a_day_ago = json.dumps({**json.loads(text), "at": time.time() - 25 * 3600})
-        journal.execute("UPDATE notes SET text = ? WHERE name = 'reconciled'", (a_day_ago,))
-        journal.commit()
-    stage.begin()
-    stage.graph.wait_for(lambda: stage.graph.item(f"{FOLDER}/a.txt") is not None, 20)
-
-
-def test_a_damaged_journal_leads_to_one(stage: Stage) -> None:
-    """Although they are turned off: the service goes on with a ledger that knows its files."""
-    mirror(stage, OBJECTS)
-    stage.service.stop()
-    delete_unannounced(stage, f"{FOLDER}/00.txt")
-    put_unannounced(stage, {f"{FOLDER}/new.txt": b"new"})
-    (stage.service.data_dir / "journal.db").write_bytes(b"no journal" * 1000)
-    stage.begin()
-    line = stage.service.wait_for_line(lambda line: line["event"] == "reconciled")
-    stage.settle()
-
-    assert (line["adopted"], line["new"], line["stale"]) == (len(OBJECTS) - 1, 1, 1)
-    assert writes(stage) == {f"PUT_CONTENT {FOLDER}/new.txt": 1}
-    stage.delete(f"{FOLDER}/01.txt")
-    stage.settle()
-    assert writes(stage) == {f"DELETE {FOLDER}/01.txt": 1}
-    assert stage.graph.item(f"{FOLDER}/00.txt") is not None
-
-
-def test_the_service_stops_soon_in_the_middle_of_one(make_stage: MakeStage) -> None:
-    """Without a word of failure; the next start makes it anew."""
-    stage = make_stage(settings={"RECONCILE_HOURS": "24"})
-    objects = {f"{FOLDER}/{number:02}.bin": bytes(1000) for number in range(60)}
-    put_unannounced(stage, objects)
-    fill_library(stage, objects)
-    stage.minio.latency = 0.5
-    stage.begin()
-    wait_until(lambda: 0 < adopted(stage) < len(objects))
-    asked_at = time.monotonic()
-    stage.service.stop()
-    assert time.monotonic() - asked_at < 10
-    assert [line for line in stage.service.log() if line["level"] == "ERROR"] == []
-
-    stage.minio.heal()
-    stage.begin()
-    line = stage.service.wait_for_line(lambda line: line["event"] == "reconciled")
-    assert line["same"] + line["adopted"] == len(objects)
-    assert uploads(stage) == {}
-    assert scratch(stage) == []

@@ -211,8 +211,8 @@ def stories(keys: Sequence[str]) -> st.SearchStrategy[list[Turn]]:
     return st.lists(turns(keys), min_size=5, max_size=15)
 
 
-stories_of_small_files = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-stories_of_large_files = settings(stories_of_small_files, max_examples=25)
+stories_of_small_files = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+stories_of_large_files = settings(stories_of_small_files, max_examples=15)
 
 
 @pytest.mark.parametrize("keys", COMPANIES, ids=" ".join)

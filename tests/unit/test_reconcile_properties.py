@@ -227,7 +227,7 @@ def check_agreement(world: ReconciledWorld) -> None:
     assert set(files(world)) == set(before)
 
 
-quick = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @quick
@@ -291,7 +291,7 @@ def test_a_deletion_removes_what_it_may(history: Sequence[Step], foreign: bool) 
         assert [each for each in told if each.verdict in doomed and each.key not in parked(world)] == []
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=75, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(histories, meanwhiles)
 def test_a_reconcile_runs_beside_everything_else(history: Sequence[Step], meanwhile: Sequence[Step | None]) -> None:
     """Whatever happens between any two of its steps: once that is over, the next one makes both sides agree."""
