@@ -30,7 +30,7 @@ class Routing(Protocol):
 class Source(Protocol):
     """What MinIO holds."""
 
-    def stat(self, bucket: str, key: str) -> StoredObject | None: ...
+    def stat(self, bucket: str, key: str, *, read_ahead: bool = ...) -> StoredObject | None: ...
 
 
 class Journal(Protocol):
@@ -115,7 +115,7 @@ class Mirror:
     def _converge(self, job: Job) -> Outcome:
         if not self._routing.is_routed(job.bucket, job.key):
             return Outcome(state=State.SETTLED, reason="No route takes the key.")
-        stored = self._source.stat(job.bucket, job.key)
+        stored = self._source.stat(job.bucket, job.key, read_ahead=not job.large)
         entry = self._journal.entry(job.bucket, job.key)
         if stored is None:
             return self._remover.remove(job, entry)

@@ -14,7 +14,7 @@ from sharepoint_proxy.removing import Remover
 from sharepoint_proxy.writing import Writer
 
 
-class Source(moving.Source, writing.Source, removing.Source, Protocol):
+class Source(mirror.Source, moving.Source, writing.Source, removing.Source, Protocol):
     """What MinIO holds."""
 
 

@@ -47,7 +47,8 @@ class Action(StrEnum):
 class StoredObject:
     """The object that MinIO holds now under a key; SIZE in bytes, ETAG without quotes.
 
-    `metadata` are the user's, by name in lower case without `x-amz-meta-`; a listing does not have them.
+    `metadata` are the user's, by name in lower case without `x-amz-meta-`; a listing does not have them. `first_bytes` are those
+    that were read along, if any.
     """
 
     bucket: str
@@ -56,6 +57,7 @@ class StoredObject:
     etag: str
     modified: datetime
     metadata: Mapping[str, str] = field(default_factory=dict)
+    first_bytes: bytes = field(default=b"", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from itertools import islice
 from xml.etree.ElementTree import ParseError
@@ -13,6 +13,7 @@ import urllib3
 from minio import Minio
 from minio.datatypes import Object
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from minio.time import from_http_header
 
 from sharepoint_proxy.errors import OutageError, PermanentError, SourceChangedError, Subject, TransientError
 from sharepoint_proxy.records import StoredObject
@@ -25,7 +26,9 @@ _READ_SECONDS = 60.0
 _BUCKET_RETRY_SECONDS = 60.0
 _PAGE_OBJECTS = 1000
 _ABSENT_CODES = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"})
-_CHANGED_CODES = frozenset({"PreconditionFailed", "InvalidRange", *_ABSENT_CODES})
+_GONE_CODES = frozenset({"NoSuchBucket", *_ABSENT_CODES})
+_NO_SUCH_RANGE = "InvalidRange"
+_CHANGED_CODES = frozenset({"PreconditionFailed", _NO_SUCH_RANGE, *_ABSENT_CODES})
 _BROKEN_OFF = (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError)
 """There was a connection; what became of it may be one object's own trouble."""
 
@@ -63,16 +66,19 @@ class Source:
             http_client=connection_pool(connections),
         )
 
-    def stat(self, bucket: str, key: str) -> StoredObject | None:
+    def stat(self, bucket: str, key: str, *, read_ahead: bool = False) -> StoredObject | None:
         """The object under KEY now, or None: none there, or its newest version is a delete marker.
 
+        With READ_AHEAD its first bytes come along, so that a small object costs one request and no second one to read it.
         A bucket that is gone is no answer: OutageError, so that nothing is taken for deleted.
         """
         with self._asking(bucket, key):
             try:
+                if read_ahead and not key.endswith("/"):
+                    return self._begun(bucket, key)
                 return _stored(self._client.stat_object(bucket, key), bucket, key)
             except S3Error as error:
-                if error.code not in _ABSENT_CODES and error.code != _DENIED:
+                if error.code not in _GONE_CODES and error.code != _DENIED:
                     raise
                 is_denied = error.code == _DENIED
             # A HEAD has no body to say whether it is about this key or about all of them.
@@ -142,15 +148,40 @@ class Source:
         SourceChangedError if another version is there by now. A stream of another length than the object's raises TransientError
         from the pieces, before its last one: an upload must never be finished on it.
         """
+        held = stored.first_bytes[offset:]
+        position = offset + len(held)
+        if held and position == stored.size:
+            yield iter((held,))
+            return
         with self._asking(stored.bucket, stored.key):
             response = self._client.get_object(
-                stored.bucket, stored.key, offset=offset, request_headers={"If-Match": f'"{stored.etag}"'}
+                stored.bucket, stored.key, offset=position, request_headers={"If-Match": f'"{stored.etag}"'}
             )
         try:
-            yield _pieces(response, stored, offset)
+            yield _pieces(response, stored, position, held)
         finally:
             # close() before release_conn(): a half-read connection must not go back to the pool.
             response.close()
+            response.release_conn()
+
+    def _begun(self, bucket: str, key: str) -> StoredObject:
+        """The object with its first bytes."""
+        try:
+            response = self._client.get_object(bucket, key, length=PIECE_BYTES)
+        except S3Error as error:
+            if error.code != _NO_SUCH_RANGE:
+                raise
+            # An empty object has no first byte.
+            return _stored(self._client.stat_object(bucket, key), bucket, key)
+        try:
+            first_bytes = response.read(PIECE_BYTES, decode_content=False)
+            stored = _stored(_opened(response, bucket, key), bucket, key)
+            _refuse_surplus(stored, len(first_bytes))
+            _refuse_shortage(stored, min(stored.size, PIECE_BYTES) - len(first_bytes))
+            return replace(stored, first_bytes=first_bytes)
+        finally:
+            if response.length_remaining != 0:
+                response.close()
             response.release_conn()
 
     @contextlib.contextmanager
@@ -192,25 +223,49 @@ def connection_pool(connections: int) -> urllib3.PoolManager:
     )
 
 
-def _pieces(response: urllib3.BaseHTTPResponse, stored: StoredObject, offset: int) -> Iterator[bytes]:
+def _pieces(response: urllib3.BaseHTTPResponse, stored: StoredObject, offset: int, held: bytes) -> Iterator[bytes]:
+    """HELD, which was read before, and the bytes from OFFSET on."""
     left = stored.size - offset
-    held = b""
     with _translated(stored.bucket, stored.key):
         # decode_content=False: an object stored with Content-Encoding keeps its stored bytes.
         for piece in response.stream(PIECE_BYTES, decode_content=False):
             left -= len(piece)
-            if left < 0:
-                raise TransientError(
-                    f"MinIO sends more of {stored.bucket}/{stored.key} than the {stored.size} bytes that it says it has."
-                )
+            _refuse_surplus(stored, stored.size - left)
             # Whoever has all bytes asks for no more: the last piece waits until nothing came after it.
             if held:
                 yield held
             held = piece
-    if left > 0:
-        raise TransientError(f"MinIO's stream of {stored.bucket}/{stored.key} ended {left} bytes early.")
+    _refuse_shortage(stored, left)
     if held:
         yield held
+
+
+def _refuse_surplus(stored: StoredObject, arrived: int) -> None:
+    if arrived > stored.size:
+        raise TransientError(
+            f"MinIO sends more of {stored.bucket}/{stored.key} than the {stored.size} bytes that it says it has."
+        )
+
+
+def _refuse_shortage(stored: StoredObject, missing: int) -> None:
+    if missing > 0:
+        raise TransientError(f"MinIO's stream of {stored.bucket}/{stored.key} ended {missing} bytes early.")
+
+
+def _opened(response: urllib3.BaseHTTPResponse, bucket: str, key: str) -> Object:
+    """What the answer to a request for an object's first bytes says of the whole of it, as the SDK has it from a HEAD."""
+    headers = response.headers
+    size = headers.get("content-range", "").rpartition("/")[2] or headers.get("content-length", "0")
+    modified = headers.get("last-modified")
+    return Object(
+        bucket,
+        key,
+        last_modified=from_http_header(modified) if modified is not None else None,
+        etag=headers.get("etag", "").replace('"', ""),
+        size=int(size),
+        content_type=headers.get("content-type"),
+        metadata=headers,
+    )
 
 
 def _stored(found: Object, bucket: str, key: str) -> StoredObject:

@@ -36,15 +36,31 @@ def standin() -> Iterator[MinioStandin]:
         yield running
 
 
+class EagerSource(Source):
+    """One that always reads the first bytes along."""
+
+    def stat(self, bucket: str, key: str, *, read_ahead: bool = True) -> StoredObject | None:
+        return super().stat(bucket, key, read_ahead=read_ahead)
+
+
+@pytest.fixture(params=[Source, EagerSource], ids=["looked at", "read along"])
+def kind(request: pytest.FixtureRequest) -> type[Source]:
+    """How objects are looked at: what comes of it is the same."""
+    found: type[Source] = request.param
+    return found
+
+
 @pytest.fixture
-def source(standin: MinioStandin) -> Source:
+def source(standin: MinioStandin, kind: type[Source]) -> Source:
     """The reader, with few connections."""
-    return source_of(standin.endpoint, access_key=standin.reader_key, secret_key=standin.reader_secret)
+    return source_of(standin.endpoint, kind=kind, access_key=standin.reader_key, secret_key=standin.reader_secret)
 
 
-def source_of(endpoint: str, *, access_key: str = "reader", secret_key: str = "the-secret-key") -> Source:
+def source_of(
+    endpoint: str, *, kind: type[Source] = Source, access_key: str = "reader", secret_key: str = "the-secret-key"
+) -> Source:
     """A reader of the server at ENDPOINT."""
-    return Source(
+    return kind(
         endpoint=urlsplit(endpoint).netloc,
         secure=False,
         access_key=access_key,
@@ -147,6 +163,27 @@ def test_it_reads_an_empty_object(standin: MinioStandin, source: Source) -> None
     assert read(source, stat(source)) == b""
 
 
+@pytest.mark.parametrize("size", [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES])
+def test_the_bytes_of_an_object_of_any_size_are_its_own(standin: MinioStandin, source: Source, size: int) -> None:
+    content = content_of(size)
+    put(standin, content)
+    stored = stat(source)
+    for offset in {0, size // 2, max(size - 1, 0)}:
+        assert read(source, stored, offset=offset) == content[offset:]
+
+
+@pytest.mark.parametrize("size", [1, PIECE_BYTES])
+@pytest.mark.parametrize("kind", [EagerSource])
+def test_a_small_object_that_was_read_along_is_not_asked_for_again(
+    standin: MinioStandin, source: Source, size: int
+) -> None:
+    content = content_of(size)
+    put(standin, content)
+    stored = stat(source)
+    standin.stop()
+    assert read(source, stored) == content
+
+
 def test_it_hands_a_large_object_on_in_pieces(standin: MinioStandin, source: Source) -> None:
     put(standin, content_of(6 * MIB), part_size=5 * MIB)
     stored = stat(source)
@@ -209,10 +246,10 @@ def test_a_bucket_that_is_gone_says_nothing_of_its_keys(standin: MinioStandin, s
 
 
 @pytest.mark.parametrize("status", [301, 400, 403, 404, 405, 500, 502, 503])
-def test_a_server_that_is_no_minio_says_nothing_of_a_key(status: int) -> None:
+def test_a_server_that_is_no_minio_says_nothing_of_a_key(status: int, kind: type[Source]) -> None:
     """A proxy in front of MinIO has 404 pages of its own."""
     with answering(status, "text/html", b"<html></html>") as endpoint:
-        source = source_of(endpoint)
+        source = source_of(endpoint, kind=kind)
         assert isinstance(failure(lambda: source.stat(BUCKET, KEY)), TransientError)
         assert isinstance(failure(lambda: source.holds_below(BUCKET, "a/")), TransientError)
 
@@ -228,21 +265,23 @@ def test_a_server_that_is_no_minio_says_nothing_of_a_key(status: int) -> None:
     ],
     ids=["200 HTML", "502 in latin-1", "503 broken XML", "503 empty", "404 cut"],
 )
-def test_a_page_that_cannot_be_read_is_tried_again(status: int, content_type: str, body: bytes) -> None:
+def test_a_page_that_cannot_be_read_is_tried_again(
+    status: int, content_type: str, body: bytes, kind: type[Source]
+) -> None:
     stored = StoredObject(bucket=BUCKET, key=KEY, size=1_000, etag="e", modified=datetime.now(UTC))
     with answering(status, content_type, body) as endpoint:
-        source = source_of(endpoint)
+        source = source_of(endpoint, kind=kind)
         assert isinstance(failure(lambda: source.holds_below(BUCKET, "a/")), TransientError)
         assert isinstance(failure(lambda: read(source, stored)), TransientError)
 
 
 @pytest.mark.parametrize("content_type", ["text/html", "text/html; charset=utf-8"])
 @pytest.mark.parametrize("headers", [{}, {"ETag": '"65f1-1c8"'}], ids=["without eTag", "with eTag"])
-def test_a_page_of_another_server_is_no_object(content_type: str, headers: dict[str, str]) -> None:
+def test_a_page_of_another_server_is_no_object(content_type: str, headers: dict[str, str], kind: type[Source]) -> None:
     """Such as MinIO's console, or the sign-in of a proxy: it would be uploaded in place of every file."""
     modified = "Sat, 31 Jan 2026 11:04:33 GMT"
     with answering(200, content_type, b"Sign in", Last_Modified=modified, **headers) as endpoint:
-        error = failure(lambda: source_of(endpoint).stat(BUCKET, KEY))
+        error = failure(lambda: source_of(endpoint, kind=kind).stat(BUCKET, KEY))
     assert type(error) is TransientError
 
 

@@ -148,7 +148,7 @@ def test_one_object_that_minio_cannot_read_is_parked_alone(stage: Stage) -> None
     nudge(stage, key)
     stage.settle()
 
-    assert "503" in reason
+    assert "SlowDownRead" in reason
     assert readiness == ""
     assert stage.graph.content(path_of(key)) == b"x"
 

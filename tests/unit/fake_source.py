@@ -39,7 +39,8 @@ class FakeSource:
         """Delete the object, if there is one."""
         self.objects.pop(key, None)
 
-    def stat(self, bucket: str, key: str) -> StoredObject | None:
+    def stat(self, bucket: str, key: str, *, read_ahead: bool = False) -> StoredObject | None:
+        del read_ahead
         self._meanwhile()
         version = self.objects.get(key)
         if version is None:
