@@ -17,7 +17,7 @@ from e2e.comparing import (
     writes,
 )
 from e2e.console import Console
-from e2e.trouble import calm
+from e2e.trouble import calm, wait_until_parked
 
 from simulator.minio_standin import StandinOptions
 from simulator.stage import Stage
@@ -55,6 +55,10 @@ def compare(stage: Stage, folder: str, *options: str, code: int = 0) -> dict[str
 
 def parkings(stage: Stage, part: str) -> list[str]:
     """The keys with PART in them that were parked, in order, as often as they were."""
+    for _, key, state in stage.service.journal():
+        if state == "parked":
+            # It is told after it is written down.
+            wait_until_parked(stage, key)
     return [line["key"] for line in stage.service.log() if line["event"] == "parked" and part in line["key"]]
 
 

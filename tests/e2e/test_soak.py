@@ -17,7 +17,7 @@ from simulator.graph_server import GraphSimulator
 from simulator.minio_standin import MinioStandin, StandinOptions
 from simulator.service_process import ROOT
 
-SECONDS = 20.0
+SECONDS = 12.0
 SEED = 4
 KEY = "administration/report 01.bin"
 PATH = "lycee/administration/report 01.bin"
