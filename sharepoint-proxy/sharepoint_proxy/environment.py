@@ -82,6 +82,8 @@ class WebhookSecrets:
         self._seen: object = None
         self._looked_at = float("-inf")
         self._secrets: tuple[str, ...] = ()
+        # While one thread looks, the others go by what was seen before, which must not be nothing.
+        self._look()
 
     def __call__(self) -> tuple[str, ...]:
         """The present secret and, while one is set, the previous one."""

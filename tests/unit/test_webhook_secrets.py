@@ -76,3 +76,10 @@ def test_a_file_that_cannot_be_used_changes_nothing(
     file.write_text(NEW, encoding="utf-8")
     clock.now += 1
     assert secrets() == (NEW,)
+
+
+def test_it_knows_the_secret_before_it_is_first_asked(file: Path, clock: Clock) -> None:
+    """Of several first requests at the same time only one looks at the files; none of the others may be refused."""
+    secrets = WebhookSecrets({"WEBHOOK_SECRET_FILE": str(file)}, clock=clock)
+    file.unlink()
+    assert secrets() == (OLD,)
