@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from minio.commonconfig import CopySource, Tags
-from minio.versioningconfig import ENABLED, SUSPENDED, VersioningConfig
+from minio.commonconfig import ENABLED, CopySource, Tags
+from minio.versioningconfig import SUSPENDED, VersioningConfig
 
 from simulator.minio_standin import StandinOptions
 from simulator.stage import Stage
