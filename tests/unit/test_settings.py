@@ -51,8 +51,8 @@ def test_it_reads_the_required_variables_and_has_defaults_for_the_others() -> No
         "allowed_prefixes": "administration/,bts-sio/",
         "bucket_as_folder": False,
         "data_dir": "/data",
-        "upload_workers": 16,
-        "large_uploads": 4,
+        "upload_workers": 32,
+        "large_uploads": 8,
         "chunk_bytes": None,
         "delete_grace_seconds": 2.0,
         "reconcile_hours": 24.0,
@@ -216,11 +216,11 @@ def test_some_worker_is_always_left_for_small_files(workers: str, large: str, ex
     assert settings_with(UPLOAD_WORKERS=workers, LARGE_UPLOADS=large).large_uploads == expected
 
 
-@pytest.mark.parametrize(("workers", "large"), [("4", "4"), ("4", "5"), ("1", "2"), ("", "16")])
+@pytest.mark.parametrize(("workers", "large"), [("4", "4"), ("4", "5"), ("1", "2"), ("", "32")])
 def test_large_uploads_that_leave_no_worker_are_refused(workers: str, large: str) -> None:
     problem = only_problem_with(UPLOAD_WORKERS=workers, LARGE_UPLOADS=large)
 
-    assert problem.startswith(f"LARGE_UPLOADS is {large}: with {workers or 16} UPLOAD_WORKERS it must be at most ")
+    assert problem.startswith(f"LARGE_UPLOADS is {large}: with {workers or 32} UPLOAD_WORKERS it must be at most ")
 
 
 def test_one_sentence_is_said_about_one_wrong_value() -> None:
