@@ -318,7 +318,7 @@ def test_an_unusable_value_leaves_the_others_as_they_are() -> None:
     reading = read_with(UPLOAD_WORKERS="many", PORT="9090", LOG_LEVEL="DEBUG")
 
     assert len(reading.problems) == 1
-    assert (reading.settings.upload_workers, reading.settings.port, reading.settings.log_level) == (16, 9090, "debug")
+    assert (reading.settings.upload_workers, reading.settings.port, reading.settings.log_level) == (32, 9090, "debug")
 
 
 def example_lines(pattern: str) -> dict[str, str]:
