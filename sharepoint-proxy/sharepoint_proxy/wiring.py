@@ -312,22 +312,25 @@ class Service:
         ).mirror()
         self._converge = (mirror if self._replica is None else self._replica.careful(mirror, source)).converge
         self._not_ready = []
-        counts = self._journal.counts()
-        certificate_sha256 = self._configuration.credential.thumbprint_sha256
-        drives = list(shelf.drives().values())
-        facts = {
-            "drive_id": ", ".join(drive.id for drive in drives),
-            "library": ", ".join(drive.name for drive in drives),
-            "path": ", ".join(drive.url_path for drive in drives),
-            "certificate_sha256": certificate_sha256,
-        }
-        _log.info("startup", extra={**facts, "waiting": counts.waiting, "parked": counts.parked})
+        self._report_start()
         reopening = Reopening(shelf, self._alarms, self._backlog, wake=self._workers.wake, stopping=self._stopping)
         reopening.start(closed)
         self._workers.start()
         if self._replica is not None:
             self._replica.start()
         self._start_reconciling(source, shelf)
+
+    def _report_start(self) -> None:
+        """The log line that says where files go, and what waits."""
+        counts = self._journal.counts()
+        drives = list(self._libraries.drives().values())
+        facts = {
+            "drive_id": ", ".join(drive.id for drive in drives),
+            "library": ", ".join(drive.name for drive in drives),
+            "path": ", ".join(drive.url_path for drive in drives),
+            "certificate_sha256": self._configuration.credential.thumbprint_sha256,
+        }
+        _log.info("startup", extra={**facts, "waiting": counts.waiting, "parked": counts.parked})
 
     def _start_reconciling(self, source: Source, shelf: Libraries) -> None:
         """Compare everything now and then, in a thread of its own."""
