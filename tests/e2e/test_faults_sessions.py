@@ -58,6 +58,8 @@ def begin_upload(stage: Stage, key: str, content: bytes) -> None:
     stage.service.kill()
     assert stage.graph.pending_sessions() == [key]
     stage.graph.bandwidth = None
+    # A fragment whose last bytes were on their way prolongs the session even now.
+    stage.graph.wait_for(lambda: not stage.graph.calls_under_way())
 
 
 def resume(stage: Stage) -> None:

@@ -129,7 +129,7 @@ def test_what_was_uploaded_while_the_disk_filled_up_is_not_uploaded_again(
     stage = make_stage(settings={"DATA_DIR": str(disk), "SYNC_WAIT_SECONDS": "0"})
     stage.service.data_dir = disk
     stage.begin()
-    stage.graph.latency = 2.0
+    stage.graph.latency = 4.0
     names = [f"administration/{number}.txt" for number in range(10)]
     for name in names:
         stage.put(name, name.encode())

@@ -1,7 +1,8 @@
 """The log of calls that the simulator answered, and the means to wait for one."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from threading import Condition, RLock
@@ -70,6 +71,25 @@ class CallLog:
         self._changed = Condition(lock)
         self._changes = 0
         self._listener = listener
+        self._under_way = 0
+
+    @property
+    def under_way(self) -> int:
+        """How many calls have arrived and are not recorded yet."""
+        with self._changed:
+            return self._under_way
+
+    @contextmanager
+    def arrived(self) -> Iterator[None]:
+        """Count a call as under way."""
+        with self._changed:
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._under_way -= 1
+                self._count_change()
 
     def add(self, call: Call) -> None:
         """Record CALL and wake whoever waits."""

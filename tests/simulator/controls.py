@@ -130,6 +130,10 @@ class Controls:
         """Forget the calls so far."""
         self.tenant.log.clear()
 
+    def calls_under_way(self) -> int:
+        """How many calls are not answered yet: the end of one whose caller is gone may still take effect."""
+        return self.tenant.log.under_way
+
     def wait_for(self, predicate: Callable[[], object], timeout: float = 10.0) -> bool:
         """Return True once PREDICATE, tried after every call, holds; raise TimeoutError after TIMEOUT seconds."""
         return self.tenant.log.wait_for(predicate, timeout)

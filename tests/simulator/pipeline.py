@@ -66,8 +66,9 @@ class Pipeline:
             units = cost(
                 plan.kind, with_delta_token=plan.with_delta_token, fragment_units=tenant.options.fragment_units
             )
-        answer = await self._answer(exchange, plan, units)
-        self._record(exchange, plan, units, answer.status if answer else 0, arrived)
+        with tenant.log.arrived():
+            answer = await self._answer(exchange, plan, units)
+            self._record(exchange, plan, units, answer.status if answer else 0, arrived)
         if answer is None:
             return exchange.cut()
         try:
