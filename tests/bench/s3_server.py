@@ -11,6 +11,7 @@ import re
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from email.utils import formatdate
 from time import gmtime, strftime
@@ -104,8 +105,10 @@ async def _content(
         return web.Response(status=status, headers=headers, body=b"".join(pieces(found.seed, start, end - start)))
     response = web.StreamResponse(status=status, headers={**headers, "Content-Length": str(end - start)})
     await response.prepare(request)
-    for piece in pieces(found.seed, start, end - start):
-        await response.write(piece)
+    # Some works end by killing the service in the middle of an object.
+    with suppress(ConnectionError):
+        for piece in pieces(found.seed, start, end - start):
+            await response.write(piece)
     return response
 
 

@@ -123,7 +123,8 @@ def _burst(ground: Ground, files: int, *, senders: int = MINIO_SENDERS) -> Run:
 
 
 def _reconcile(ground: Ground, files: int, *, age_seconds: float = 0.0) -> Run:
-    """Run the command beside a service whose journal is empty."""
+    """Run the command beside a service whose journal is empty, as the library is."""
+    ground.empty_library()
     prefix = ground.new_prefix()
     with ground.service(settings={"ALLOWED_PREFIXES": prefix}) as service:
         objects = fresh(ground, count=files, size=SMALL_BYTES, prefix=prefix, age_seconds=age_seconds)
