@@ -133,7 +133,8 @@ class Remover:
         # Without a ledger entry it may still be ours: the answer to its making may have been lost.
         item = self._library.find(path) if entry is None else self._library.get(entry.item_id)
         if item is None or not item.is_folder:
-            return _gone(Action.ABSENT, path)
+            # The one above may have been looked at while this intent held its place.
+            return replace(_gone(Action.ABSENT, path), emptied=self._routing.folder_above(path))
         if entry is None and item.creator_id != self._application_id:
             return _gone(Action.FOLDER_KEPT, path, reason="The mirror did not make it.")
         if item.child_count != 0:

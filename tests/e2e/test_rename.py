@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from e2e.trouble import nudge
 from minio.commonconfig import CopySource
 
 from simulator.minio_standin import StandinOptions
@@ -109,6 +110,21 @@ def test_a_folder_with_many_files_is_one_call_a_file(stage: Stage) -> None:
     assert kinds.count("PATCH") == count
     assert len(kinds) <= count + 10
     assert not {"PUT_CONTENT", "SESSION_CREATE"} & set(kinds)
+
+
+def test_the_folder_above_goes_although_the_one_below_is_gone_already(stage: Stage) -> None:
+    """As it is when the last files leave at the same time: whoever comes late finds nothing, and was in the other one's way."""
+    key = "bts-sio/ancien/dossier/1.txt"
+    stage.put(key, b"content")
+    stage.settle()
+    stage.graph.delete_foreign("bts-sio/ancien/dossier")
+    stage.delete(key)
+    stage.settle()
+    assert "bts-sio/ancien" in stage.graph.tree()
+
+    nudge(stage, "bts-sio/ancien/dossier/")
+    stage.settle()
+    assert list(stage.graph.tree()) == ["bts-sio"]
 
 
 def test_a_copy_that_stays_a_copy_is_uploaded_after_the_grace(stage: Stage) -> None:
