@@ -139,11 +139,6 @@ class Ground:
             **self._settings,
         }
 
-    def empty_library(self) -> None:
-        """Take away what earlier runs left in the library, so that a run that reads all of it does not take longer each time."""
-        for top in {path.partition("/")[0] for path in self.graph.tree()}:
-            self.graph.delete_foreign(top)
-
     def new_prefix(self) -> str:
         """A prefix that nobody has used."""
         return f"{FOLDER}run-{next(self._numbers)}/"

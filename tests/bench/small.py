@@ -19,6 +19,7 @@ from bench.watch import Watch
 SMALL_BYTES = 10 * 1024
 
 _LATENCY_SECONDS = 0.1
+_LINE = Line(latency=_LATENCY_SECONDS)
 _FASTER = {Who.DEFAULTS: 3.0, Who.BEST: 1.5}
 _ROUND_TRIPS = 1.25
 _FASTER_THAN_COPYTO = 4.0
@@ -40,7 +41,7 @@ _HOW_TIMED = (
 def small_files(plan: Plan) -> list[Work]:
     """400 files of 10 KiB: from a burst of events, and from a bucket that was filled before."""
     files = plan.of(400, quick=100)
-    with plan.ground(Line(latency=_LATENCY_SECONDS)) as ground:
+    with plan.ground(_LINE) as ground:
         rclone = ground.rclone()
         objects = fresh(ground, count=files, size=SMALL_BYTES)
         few = objects[: plan.of(60, quick=20)]
@@ -50,8 +51,8 @@ def small_files(plan: Plan) -> list[Work]:
             {
                 Who.SERVICE: lambda: _burst(ground, files),
                 _QUEUED: lambda: _burst(ground, files, senders=1),
-                _RECONCILE: lambda: _reconcile(ground, files),
-                _OLD: lambda: _reconcile(ground, files, age_seconds=_DAY_SECONDS),
+                _RECONCILE: lambda: _reconcile(plan, files),
+                _OLD: lambda: _reconcile(plan, files, age_seconds=_DAY_SECONDS),
                 Who.NAIVE: lambda: looped(ground, few),
             },
             lambda transfers: copied(ground, rclone, objects, transfers=transfers),
@@ -81,7 +82,7 @@ def small_files(plan: Plan) -> list[Work]:
 def one_event(plan: Plan) -> list[Work]:
     """One event about a small file, again and again, each alone."""
     times = plan.of(20, quick=10)
-    with plan.ground(Line(latency=_LATENCY_SECONDS)) as ground:
+    with plan.ground(_LINE) as ground:
         rclone = ground.rclone()
         objects = fresh(ground, count=times, size=SMALL_BYTES)
         with ground.service() as service:
@@ -122,23 +123,23 @@ def _burst(ground: Ground, files: int, *, senders: int = MINIO_SENDERS) -> Run:
         return mirrored(ground, service, fresh(ground, count=files, size=SMALL_BYTES), senders=senders)
 
 
-def _reconcile(ground: Ground, files: int, *, age_seconds: float = 0.0) -> Run:
-    """Run the command beside a service whose journal is empty, as the library is."""
-    ground.empty_library()
-    prefix = ground.new_prefix()
-    with ground.service(settings={"ALLOWED_PREFIXES": prefix}) as service:
-        objects = fresh(ground, count=files, size=SMALL_BYTES, prefix=prefix, age_seconds=age_seconds)
-        watch = service.reset()
-        began = time.perf_counter()
-        command = service.command("reconcile")
-        seconds = watch.wait_for_files(files, timeout=_TIMEOUT_SECONDS) - began
-        cost = Cost(
-            seconds=seconds,
-            cpu_seconds=service.cpu_seconds() + command.ended().cpu_seconds,
-            peak_bytes=service.peak_bytes(),
-        )
-    check(ground, prefix, objects)
-    return figures(objects, cost, watch)
+def _reconcile(plan: Plan, files: int, *, age_seconds: float = 0.0) -> Run:
+    """Run the command beside a service whose journal is empty, as the library is: it reads all of it, whoever put it there."""
+    with plan.ground(_LINE) as ground:
+        prefix = ground.new_prefix()
+        with ground.service(settings={"ALLOWED_PREFIXES": prefix}) as service:
+            objects = fresh(ground, count=files, size=SMALL_BYTES, prefix=prefix, age_seconds=age_seconds)
+            watch = service.reset()
+            began = time.perf_counter()
+            command = service.command("reconcile")
+            seconds = watch.wait_for_files(files, timeout=_TIMEOUT_SECONDS) - began
+            cost = Cost(
+                seconds=seconds,
+                cpu_seconds=service.cpu_seconds() + command.ended().cpu_seconds,
+                peak_bytes=service.peak_bytes(),
+            )
+        check(ground, prefix, objects)
+        return figures(objects, cost, watch)
 
 
 def _events(service: Running, objects: Sequence[Synthetic]) -> list[Run]:
