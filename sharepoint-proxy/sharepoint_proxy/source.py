@@ -26,7 +26,8 @@ _READ_SECONDS = 60.0
 _BUCKET_RETRY_SECONDS = 60.0
 _PAGE_OBJECTS = 1000
 _ABSENT_CODES = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"})
-_GONE_CODES = frozenset({"NoSuchBucket", *_ABSENT_CODES})
+_NO_BUCKET = "NoSuchBucket"
+_GONE_CODES = frozenset({_NO_BUCKET, *_ABSENT_CODES})
 _NO_SUCH_RANGE = "InvalidRange"
 _CHANGED_CODES = frozenset({"PreconditionFailed", _NO_SUCH_RANGE, *_ABSENT_CODES})
 _BROKEN_OFF = (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError)
@@ -80,12 +81,12 @@ class Source:
             except S3Error as error:
                 if error.code not in _GONE_CODES and error.code != _DENIED:
                     raise
-                is_denied = error.code == _DENIED
+                code = error.code
             # A HEAD has no body to say whether it is about this key or about all of them.
-            if not self._client.bucket_exists(bucket):
-                sentence = f"The bucket {bucket} does not exist in MinIO: nothing of it is taken for deleted."
-                raise OutageError(sentence, subject=Subject.MINIO, retry_after=_BUCKET_RETRY_SECONDS)
-            if is_denied:
+            self._refuse_missing_bucket(bucket)
+            if code == _NO_BUCKET:
+                raise TransientError(f"MinIO had no bucket {bucket} a moment ago: that says nothing of {key}.")
+            if code == _DENIED:
                 raise PermanentError(
                     f"MinIO refuses to let {bucket}/{key} be read: check the policy of the access key."
                 )
@@ -106,7 +107,7 @@ class Source:
             try:
                 yield from (_stored(each, bucket, str(each.object_name)) for each in found)
             except S3Error as error:
-                if error.code != "NoSuchBucket":
+                if error.code != _NO_BUCKET:
                     raise
                 advice = "make it, or correct MINIO_BUCKETS or ROUTES_FILE"
                 raise PermanentError(f"The bucket {bucket} does not exist in MinIO: {advice}.") from error
@@ -194,11 +195,18 @@ class Source:
             self._check(bucket)
             raise
 
+    def _refuse_missing_bucket(self, bucket: str) -> None:
+        if not self._client.bucket_exists(bucket):
+            sentence = f"The bucket {bucket} does not exist in MinIO: nothing of it is taken for deleted."
+            raise OutageError(sentence, subject=Subject.MINIO, retry_after=_BUCKET_RETRY_SECONDS)
+
     def _check(self, bucket: str) -> None:
         """OutageError when MinIO answers for nothing."""
         try:
             with _translated(bucket, ""):
-                self._client.bucket_exists(bucket)
+                self._refuse_missing_bucket(bucket)
+        except OutageError:
+            raise
         except TransientError as error:
             raise OutageError(f"MinIO is in trouble. {error}", subject=Subject.MINIO) from error
 
@@ -209,7 +217,7 @@ def public_authorities() -> str:
 
 
 class _TroubleError(TransientError):
-    """MinIO answered 5xx, or did not answer to the end."""
+    """MinIO answered 5xx or what nobody can read, or did not answer to the end."""
 
 
 def connection_pool(connections: int) -> urllib3.PoolManager:
@@ -293,7 +301,8 @@ def _translated(bucket: str, key: str) -> Iterator[None]:
     except ServerError as error:
         raise _from_status(error.status_code, name) from error
     except (InvalidResponseError, MinioException, ParseError, UnicodeDecodeError) as error:
-        raise TransientError(f"MinIO's answer for {name} cannot be read.") from error
+        # Such as the page that a proxy in front of MinIO answers while this is away.
+        raise _TroubleError(f"MinIO's answer for {name} cannot be read.") from error
     except urllib3.exceptions.MaxRetryError as error:
         kind = type(error.reason or error).__name__
         if isinstance(error.reason, _BROKEN_OFF):
