@@ -37,6 +37,7 @@ _KNOWN = (
 )
 
 _WEBHOOK_FILES = ("WEBHOOK_SECRET_FILE", "WEBHOOK_SECRET_PREVIOUS_FILE")
+_WORKERS_A_LARGE_UPLOAD = 4
 _LOOK_EACH_SECONDS = 1.0
 _SECRET_FILE_MAX_BYTES = 64 * 1024
 _SHORT_SECRET_CHARACTERS = 16
@@ -157,16 +158,16 @@ class _Reader:
             return variable.stand_in
 
     def with_free_worker(self, settings: Settings) -> Settings:
-        """SETTINGS with a worker left for small files while all large uploads run, if there is more than one worker."""
+        """SETTINGS with workers left for small files while all large uploads run: three quarters, or at least one where that was chosen."""
+        if "LARGE_UPLOADS" not in self.texts:
+            return replace(settings, large_uploads=max(1, settings.upload_workers // _WORKERS_A_LARGE_UPLOAD))
         most = max(1, settings.upload_workers - 1)
-        if settings.large_uploads <= most:
-            return settings
-        if "LARGE_UPLOADS" in self.texts:
+        if settings.large_uploads > most:
             self.problems.append(
                 f"LARGE_UPLOADS is {settings.large_uploads}: with {settings.upload_workers} UPLOAD_WORKERS it must be"
                 f" at most {most}, so that small files always find a free worker."
             )
-        return replace(settings, large_uploads=most)
+        return replace(settings, large_uploads=min(settings.large_uploads, most))
 
 
 def _cleaned(text: str) -> str:

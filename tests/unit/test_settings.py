@@ -210,7 +210,7 @@ def test_lists_may_have_spaces_repetitions_and_a_comma_too_many() -> None:
 
 @pytest.mark.parametrize(
     ("workers", "large", "expected"),
-    [("2", "", 1), ("4", "", 3), ("5", "", 4), ("1", "", 1), ("1", "1", 1), ("64", "63", 63)],
+    [("2", "", 1), ("4", "", 1), ("9", "", 2), ("64", "", 16), ("1", "", 1), ("1", "1", 1), ("64", "63", 63)],
 )
 def test_some_worker_is_always_left_for_small_files(workers: str, large: str, expected: int) -> None:
     assert settings_with(UPLOAD_WORKERS=workers, LARGE_UPLOADS=large).large_uploads == expected
