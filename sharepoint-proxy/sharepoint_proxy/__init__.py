@@ -20,9 +20,9 @@ A reconcile (`reconcile`, `judging`, `leftovers`) is only another way to mark ke
 The rows of the building; each imports only from those above it, and no module from its own row:
 
     errors
-    findings  globs  quickxor  records
+    findings  fragments  globs  quickxor  records
     alarms  backoff  bandwidth  content  events  logs  paths  rewriting     no input or output
-      fragments  settings  tables  throttle  waiting
+      settings  tables  throttle  waiting
       column_values  comparison  download  fates  messages  patience        words and rules of single tasks
       activity  chart  door  wording                                        what the status page shows
       checkup_login  checkup_minio  checkup_service  checkup_sharepoint     the steps of `check`

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from sharepoint_proxy.fragments import UNIT_BYTES
+
 _PUBLIC_CLOUD = "https://login.microsoftonline.com"
 _MICROSOFT_HOSTS = frozenset(
     {
@@ -28,8 +30,6 @@ _MICROSOFT_HOSTS = frozenset(
 )
 # They sign in users of any tenant; an application that acts for itself must name one.
 _TENANTLESS = frozenset({"common", "organizations", "consumers"})
-# Graph takes fragments of a multiple of 320 KiB, each under 60 MiB (Microsoft's page "driveItem: createUploadSession").
-_FRAGMENT_UNIT_BYTES = 320 * 1024
 _MIB = 1024 * 1024
 STAND_IN = "unset.invalid"
 """Stands in for a required value that is missing or wrong: no host can have this name (RFC 2606)."""
@@ -275,7 +275,7 @@ def _log_level(text: str) -> str:
 
 def _fragment_bytes(text: str) -> int:
     wanted = int(_number(1, 59)(text) * _MIB)
-    return wanted - wanted % _FRAGMENT_UNIT_BYTES
+    return wanted - wanted % UNIT_BYTES
 
 
 def _from(

@@ -18,10 +18,10 @@ from bench.bucket import Batch, Synthetic
 from bench.library import PlainLibrary
 from bench.peer import Rclone
 from bench.posting import body_of, post
-from bench.processes import Helper, Program, cpu_seconds, family, peak_bytes
+from bench.processes import Helper, Program, cpu_seconds
 from bench.watch import Watch
 from simulator.remote import RemoteSimulator
-from simulator.service_process import ROOT, SECRET, ServiceProcess
+from simulator.service_process import ROOT, SECRET, ServiceProcess, family, peak_bytes
 
 FOLDER = "bts-sio/"
 """The prefix that is mirrored; each run has a folder of its own below it."""
@@ -223,5 +223,5 @@ class Running:
         return cpu_seconds(self._pids) - self._cpu_seconds
 
     def peak_bytes(self) -> int:
-        """The largest resident memory of each of its processes, added up."""
-        return peak_bytes(self._pids)
+        """The largest resident memory of each of its processes, added up; what they share is counted for each."""
+        return sum(peak_bytes(pid) for pid in self._pids)

@@ -106,20 +106,8 @@ class Program:
         self._process.wait()
 
 
-def family(master: int) -> list[int]:
-    """The process MASTER and its children."""
-    children = Path(f"/proc/{master}/task/{master}/children").read_text(encoding="ascii")
-    return [master, *map(int, children.split())]
-
-
 def cpu_seconds(pids: Iterable[int]) -> float:
     """The CPU time that PIDS have used so far, in their own code and in the kernel."""
     # After the name, which is in brackets and may hold anything, come the state and the third to the last fields.
     stats = [Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split() for pid in pids]
     return sum(int(fields[11]) + int(fields[12]) for fields in stats) / _TICKS_PER_SECOND
-
-
-def peak_bytes(pids: Iterable[int]) -> int:
-    """The largest resident memory so far of each of PIDS, added up; what they share is counted for each."""
-    lines = [line for pid in pids for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()]
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))

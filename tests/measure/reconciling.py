@@ -22,7 +22,7 @@ from simulator.calls import CallKind
 from simulator.drive import Conflict
 from simulator.graph_server import GraphSimulator
 from simulator.items import Author
-from simulator.service_process import ROOT
+from simulator.service_process import ROOT, peak_bytes
 
 _MIB = 1024 * 1024
 _FOLDER_FILES = 500
@@ -162,7 +162,7 @@ class _Watch:
     def __init__(self, pid: int, path: Path) -> None:
         self.peak_bytes = 0
         self.scratch_bytes = 0
-        self._status = Path(f"/proc/{pid}/status")
+        self._pid = pid
         self._path = path
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
@@ -180,16 +180,8 @@ class _Watch:
     def _look(self) -> None:
         while not self._ended.wait(_LOOK_SECONDS):
             with contextlib.suppress(OSError):
-                self.peak_bytes = max(self.peak_bytes, _peak_bytes(self._status))
+                self.peak_bytes = max(self.peak_bytes, peak_bytes(self._pid))
                 self.scratch_bytes = max(self.scratch_bytes, _size(self._path))
-
-
-def _peak_bytes(status: Path) -> int:
-    """The largest resident set so far, as the kernel counted it since the program was started."""
-    for line in status.read_text(encoding="ascii").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 def _size(path: Path) -> int:

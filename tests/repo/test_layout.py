@@ -22,12 +22,15 @@ PACKAGE = ROOT / "sharepoint-proxy" / "sharepoint_proxy"
 ROWS: list[tuple[str, set[str]]] = [
     ("the map of the package, which is read first and needs nothing", {"__init__"}),
     ("errors are known to everybody, so they may know nobody", {"errors"}),
-    ("nouns and arithmetic that every other row may speak of", {"findings", "globs", "quickxor", "records"}),
+    (
+        "nouns and arithmetic that every other row may speak of",
+        {"findings", "fragments", "globs", "quickxor", "records"},
+    ),
     (
         "pure: no network, no disk, no SDK, so that they can be tested by calling them",
         {
             *("alarms", "backoff", "bandwidth", "content", "events", "logs", "paths", "rewriting", "settings"),
-            *("fragments", "tables", "throttle", "waiting"),
+            *("tables", "throttle", "waiting"),
             *("column_values", "comparison", "download", "fates", "messages", "patience"),
             *("checkup_login", "checkup_minio", "checkup_service", "checkup_sharepoint"),
             *("activity", "chart", "door", "wording"),

@@ -145,7 +145,7 @@ class ServiceProcess:
 
     def memory_peak_bytes(self) -> int:
         """The largest resident set so far of any process of the service, as the kernel counted it."""
-        return max(_peak_bytes(pid) for pid in self._pids())
+        return max(peak_bytes(pid) for pid in family(self.pid))
 
     def wait(self, timeout: float = 40.0) -> int:
         """The exit code, once it has ended by itself."""
@@ -178,10 +178,6 @@ class ServiceProcess:
                 self._lines.append(line.rstrip("\n"))
                 self._changed.notify_all()
 
-    def _pids(self) -> list[int]:
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii").split()
-        return [self.pid, *map(int, children)]
-
 
 def free_port() -> int:
     """A port that nobody uses just now."""
@@ -196,7 +192,14 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "NO_INSTALL": "1", **settings}
 
 
-def _peak_bytes(pid: int) -> int:
+def family(master: int) -> list[int]:
+    """The process MASTER and its children."""
+    children = Path(f"/proc/{master}/task/{master}/children").read_text(encoding="ascii")
+    return [master, *map(int, children.split())]
+
+
+def peak_bytes(pid: int) -> int:
+    """The largest resident memory of the process so far, as the kernel counted it since its program was started."""
     for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024

@@ -7,24 +7,12 @@ from pathlib import Path
 from typing import get_type_hints
 
 import pytest
-from unit.variables import REQUIRED, TENANT, read_with
+from unit.variables import REQUIRED, TENANT, only_problem_with, read_with, settings_with
 
 from sharepoint_proxy.environment import read
 from sharepoint_proxy.settings import VARIABLES, Endpoint, Settings, SitePath
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
-
-
-def settings_with(**variables: str) -> Settings:
-    """The settings, which must have no problem and deserve no warning."""
-    reading = read_with(**variables)
-    assert (reading.problems, reading.warnings) == ((), ())
-    return reading.settings
-
-
-def only_problem_with(**variables: str) -> str:
-    (problem,) = read_with(**variables).problems
-    return problem
 
 
 def test_it_reads_the_required_variables_and_has_defaults_for_the_others() -> None:

@@ -1,21 +1,7 @@
 """The settings of Kafka in every form that an administrator may write."""
 
 import pytest
-from unit.variables import read_with
-
-from sharepoint_proxy.settings import Settings
-
-
-def settings_with(**variables: str) -> Settings:
-    """The settings, which must have no problem and deserve no warning."""
-    reading = read_with(**variables)
-    assert (reading.problems, reading.warnings) == ((), ())
-    return reading.settings
-
-
-def only_problem_with(**variables: str) -> str:
-    (problem,) = read_with(**variables).problems
-    return problem
+from unit.variables import only_problem_with, settings_with
 
 
 @pytest.mark.parametrize(
